@@ -1,0 +1,201 @@
+"""Read an entity's folder. Everything that is wrong is said at once, with file, line and remedy."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import ValidationError
+
+from include.entities.models import Audience, CampaignDefinition, Entity, EntityFile, Model, Source, Template
+from include.entities.problems import EntityProblem, EntityProblems
+
+FOLDER_VARIABLE = "WHATSAPP_ENTITIES"
+AnyModel = TypeVar("AnyModel", bound=Model)
+
+
+def entities_folder() -> Path:
+    """The folder that holds one folder per entity: WHATSAPP_ENTITIES, else the one in this package."""
+    return Path(os.environ.get(FOLDER_VARIABLE) or Path(__file__).parent)
+
+
+def entity_names(root: Path | None = None) -> list[str]:
+    """The folders that hold an `entity.yaml`, whether or not it can be read."""
+    root = root or entities_folder()
+    return sorted(path.parent.name for path in root.glob("*/entity.yaml"))
+
+
+def load_entity(name: str, root: Path | None = None) -> Entity:
+    """Read and check one entity. Raises EntityProblems with every mistake found."""
+    folder = (root or entities_folder()) / name
+    problems: list[EntityProblem] = []
+    if not (folder / "entity.yaml").is_file():
+        problem = EntityProblem(folder / "entity.yaml", 1, "The file does not exist.", "Create it, or correct the name.")
+        raise EntityProblems(name, [problem])
+    settings = _read(folder / "entity.yaml", EntityFile, problems)
+    sources = _read_folder(folder / "sources", Source, problems)
+    templates = _read_folder(folder / "templates", Template, problems)
+    segments = _read_folder(folder / "segments", Audience, problems)
+    campaigns = _read_folder(folder / "campaigns", CampaignDefinition, problems)
+    if settings is not None and not problems:
+        entity = Entity(
+            folder=folder,
+            settings=settings,
+            sources=tuple(sources),
+            templates=tuple(templates),
+            segments=tuple(segments),
+            campaigns=tuple(campaigns),
+        )
+        problems.extend(_cross_check(entity))
+        if not problems:
+            return entity
+    raise EntityProblems(name, problems)
+
+
+def _read_folder(folder: Path, model: type[AnyModel], problems: list[EntityProblem]) -> list[AnyModel]:
+    found: list[AnyModel] = []
+    for path in sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")]):
+        item = _read(path, model, problems)
+        if item is None:
+            continue
+        name = getattr(item, "name")  # noqa: B009 - every model read from a folder has one
+        if name != path.stem:
+            problems.append(
+                EntityProblem(path, 1, f"name is {name!r}, the file is {path.name!r}.", "Give both the same name.")
+            )
+        found.append(item)
+    return found
+
+
+def _read(path: Path, model: type[AnyModel], problems: list[EntityProblem]) -> AnyModel | None:
+    try:
+        text = path.read_text(encoding="utf-8")
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        data = yaml.safe_load(text)
+    except UnicodeDecodeError as error:
+        problems.append(EntityProblem(path, 1, f"The file is not UTF-8 (byte {error.start}).", "Save it as UTF-8."))
+        return None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        cause = getattr(error, "problem", None) or "it cannot be parsed"
+        problems.append(
+            EntityProblem(path, mark.line + 1 if mark else 1, f"Not valid YAML: {cause}.", "Correct the line.")
+        )
+        return None
+    problems_before = len(problems)
+    for line, key in _repeated_keys(node):
+        problems.append(EntityProblem(path, line, f"The key {key!r} stands twice.", "Remove one of them."))
+    if not isinstance(data, dict):
+        problems.append(EntityProblem(path, 1, "The file holds no mapping.", "Write `key: value` lines; see docs/entities.md."))
+        return None
+    if len(problems) > problems_before:
+        return None
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        problems.extend(_explain(path, node, model, detail) for detail in error.errors())
+        return None
+
+
+def _explain(path: Path, node: Any, model: type[Model], detail: Any) -> EntityProblem:
+    location = [part for part in detail["loc"] if part not in ("[key]",)]
+    where = ".".join(str(part) for part in location)
+    kind = detail["type"]
+    line = _line_of(node, location)
+    if kind == "extra_forbidden":
+        known = _fields_at(model, location[:-1])
+        close = difflib.get_close_matches(str(location[-1]), known, n=1)
+        remedy = f"Did you mean {close[0]!r}?" if close else f"Known here: {', '.join(sorted(known))}."
+        return EntityProblem(path, line, f"{where} is not a known field.", remedy)
+    if kind == "missing":
+        return EntityProblem(path, line, f"{where} is missing.", f"Add `{location[-1]}:`; see docs/entities.md.")
+    message = detail["msg"].removeprefix("Value error, ")
+    return EntityProblem(path, line, f"{where or 'The file'}: {message}.", "Correct the value; see docs/entities.md.")
+
+
+def _fields_at(model: type[Model], location: list[Any]) -> list[str]:
+    current: Any = model
+    for part in location:
+        if isinstance(part, int):
+            continue
+        field = current.model_fields.get(part) if isinstance(current, type) and issubclass(current, Model) else None
+        current = next(iter(_models_in(field.annotation)), None) if field else None
+    return list(current.model_fields) if current is not None else []
+
+
+def _models_in(annotation: Any) -> list[type[Model]]:
+    if isinstance(annotation, type) and issubclass(annotation, Model):
+        return [annotation]
+    return [model for argument in getattr(annotation, "__args__", ()) for model in _models_in(argument)]
+
+
+def _line_of(node: Any, location: list[Any]) -> int:
+    """The line (from 1) of the deepest part of `location` that the file has."""
+    line = node.start_mark.line + 1 if node is not None else 1
+    for part in location:
+        if isinstance(node, yaml.MappingNode):
+            pair = next(((key, value) for key, value in node.value if key.value == str(part)), None)
+            if pair is None:
+                break
+            line, node = pair[0].start_mark.line + 1, pair[1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            node = node.value[part]
+            line = node.start_mark.line + 1
+        else:
+            break
+    return line
+
+
+def _repeated_keys(node: Any) -> list[tuple[int, str]]:
+    """YAML lets a repeated key win in silence; here it is a mistake."""
+    found: list[tuple[int, str]] = []
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            if str(key.value) in seen:
+                found.append((key.start_mark.line + 1, str(key.value)))
+            seen.add(str(key.value))
+            found.extend(_repeated_keys(value))
+    elif isinstance(node, yaml.SequenceNode):
+        for value in node.value:
+            found.extend(_repeated_keys(value))
+    return found
+
+
+def _cross_check(entity: Entity) -> list[EntityProblem]:
+    """What only the files together can tell."""
+    problems: list[EntityProblem] = []
+
+    def say(path: Path, key: str, cause: str, remedy: str) -> None:
+        node = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+        problems.append(EntityProblem(path, _line_of(node, [key]), cause, remedy))
+
+    main = entity.folder / "entity.yaml"
+    if entity.name != entity.folder.name:
+        say(main, "name", f"name is {entity.name!r}, the folder is {entity.folder.name!r}.", "Give both the same name.")
+    wordings = {wording.id for wording in entity.settings.wordings}
+    source_names = {source.name for source in entity.sources}
+    for name in entity.settings.precedence:
+        if name not in source_names:
+            say(main, "precedence", f"precedence names {name!r}, which is no source.", f"Sources: {_listed(source_names)}.")
+    for source in entity.sources:
+        path = entity.folder / "sources" / f"{source.name}.yaml"
+        if source.wording not in wordings:
+            remedy = f"Add it to wordings in entity.yaml, or use one of: {_listed(wordings)}."
+            say(path, "wording", f"wording {source.wording!r} is not known.", remedy)
+    templates = {template.name for template in entity.templates}
+    segments = {segment.name for segment in entity.segments} | {"everyone"}
+    for campaign in entity.campaigns:
+        path = entity.folder / "campaigns" / f"{campaign.name}.yaml"
+        if campaign.template not in templates:
+            say(path, "template", f"template {campaign.template!r} is not known.", f"Templates: {_listed(templates)}.")
+        if campaign.segment not in segments:
+            say(path, "segment", f"segment {campaign.segment!r} is not known.", f"Segments: {_listed(segments)}.")
+    return problems
+
+
+def _listed(names: set[str]) -> str:
+    return ", ".join(sorted(names)) or "none yet"

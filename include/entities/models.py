@@ -1,0 +1,278 @@
+"""The models of an entity's YAML files. Every field's description is what `whatsapp check` and the docs say about it."""
+
+from __future__ import annotations
+
+import re
+from datetime import time
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from zoneinfo import ZoneInfo, available_timezones
+
+import phonenumbers
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+Cron = Annotated[str, Field(pattern=r"^(@\w+|(\S+\s+){4}\S+)$")]
+
+
+def _known_zone(value: str) -> str:
+    if value not in available_timezones():
+        raise ValueError(f"{value!r} is not an IANA time zone such as Europe/Brussels")
+    return value
+
+
+def _known_region(value: str) -> str:
+    if value not in phonenumbers.SUPPORTED_REGIONS:
+        raise ValueError(f"{value!r} is not a two-letter region such as BE")
+    return value
+
+
+TimeZone = Annotated[str, AfterValidator(_known_zone)]
+Region = Annotated[str, AfterValidator(_known_region)]
+Language = Annotated[str, Field(pattern=r"^[a-z]{2}(_[A-Z]{2})?$")]
+
+
+class Model(BaseModel):
+    """Frozen, and a field that is not known is a mistake (a typo must not pass as a default)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Wording(Model):
+    """What a person was shown when they said yes, by language. A changed text is a new wording id."""
+
+    id: str = Field(pattern=r"^[A-Za-z0-9._-]{1,60}$")
+    valid_from: str | None = None
+    texts: dict[Language, str] = Field(min_length=1)
+
+
+class Guard(Model):
+    """Stops a reconcile that would change more people than is plausible."""
+
+    max_share: float = Field(default=0.2, gt=0, le=1, description="share of the people known that one run may flip")
+    min_people: int = Field(default=1000, ge=0, description="below this many people known the guard is silent")
+
+
+class Keywords(Model):
+    """Words that people write, per meaning. They add to the built-in words of the entity's languages."""
+
+    stop: tuple[str, ...] = ()
+    start: tuple[str, ...] = ()
+    help: tuple[str, ...] = ()
+
+
+class Schedules(Model):
+    """When the entity's Dags run. `null` switches the schedule off; the Dag can still be started."""
+
+    pull_optins: Cron | None = "*/30 * * * *"
+    sync_templates: Cron | None = "7 * * * *"
+    pull_message_logs: Cron | None = "*/10 * * * *"
+    propagate_optouts: Cron | None = "*/15 * * * *"
+    refresh_reports: Cron | None = "*/5 * * * *"
+    privacy: Cron | None = "30 2 * * *"
+
+
+class Retention(Model):
+    """How long personal data is kept (C12; have your data protection officer confirm)."""
+
+    message_text_days: int = Field(default=90, ge=1)
+    message_metadata_days: int = Field(default=760, ge=31)
+    staging_days: int = Field(default=30, ge=1)
+    inactive_person_days: int = Field(default=1095, ge=30)
+
+
+class Roles(Model):
+    """Airflow roles that may work with this entity's Dags and pages."""
+
+    engineer: str = ""
+    marketer: str = ""
+    approver: str = ""
+    analyst: str = ""
+
+
+class EntityFile(Model):
+    """entity.yaml."""
+
+    name: Name
+    label: str = Field(min_length=1, max_length=80)
+    connection: str = Field(pattern=r"^[A-Za-z0-9_.-]+$", description="Airflow connection of type cm_com")
+    default_region: Region
+    languages: tuple[Language, ...] = Field(min_length=1)
+    default_language: Language
+    time_zone: TimeZone
+    sending_window: tuple[time, time] = (time(9), time(20))
+    max_messages_per_week: int = Field(default=1, ge=1, le=50)
+    precedence: tuple[Name, ...] = Field(default=(), description="sources, the one whose attributes win first")
+    wordings: tuple[Wording, ...] = Field(min_length=1)
+    guard: Guard = Guard()
+    keywords: Keywords = Keywords()
+    schedules: Schedules = Schedules()
+    retention: Retention = Retention()
+    roles: Roles = Roles()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.default_language not in self.languages:
+            raise ValueError(f"default_language {self.default_language!r} is not one of languages")
+        ids = [wording.id for wording in self.wordings]
+        if len(ids) != len(set(ids)):
+            raise ValueError("wordings have the same id twice; a changed text needs a new id")
+        return self
+
+
+class Columns(Model):
+    """Which column (or JSON field) of the source means what. Everything not named here is not read."""
+
+    record_id: str
+    phone: str
+    consent: str
+    changed_at: str = Field(description="when the person said so, by the source's own clock")
+    language: str | None = None
+    region: str | None = None
+    attributes: dict[Name, str] = Field(default_factory=dict, description="our attribute name: the source's column")
+
+    @property
+    def wanted(self) -> list[str]:
+        """Every source column that is read, without repeats."""
+        named = [self.record_id, self.phone, self.consent, self.changed_at, self.language, self.region]
+        return list(dict.fromkeys([name for name in named if name] + list(self.attributes.values())))
+
+
+class OptOutBack(Model):
+    """How a withdrawal is written back to the source."""
+
+    statement: str | None = Field(default=None, description="sql: parameters :record_id and :occurred_at")
+    path: str | None = Field(default=None, description="http: path with {record_id}")
+    method: Literal["POST", "PUT", "PATCH", "DELETE"] = "PUT"
+    body: dict[str, Any] = Field(default_factory=dict)
+    folder: str | None = Field(default=None, description="file: where the dated delta file is written")
+
+
+class Source(Model):
+    """sources/<name>.yaml: a system that holds opt-ins."""
+
+    name: Name
+    kind: Name = Field(description="a kind registered in include/optins/sources")
+    connection: str | None = None
+    label: str = ""
+    region: Region | None = Field(default=None, description="region of national numbers; the entity's when left out")
+    time_zone: TimeZone | None = Field(default=None, description="zone of times without one; the entity's when left out")
+    columns: Columns
+    true_values: tuple[str, ...] = ("true", "t", "yes", "y", "1", "ja", "oui", "si", "on")
+    false_values: tuple[str, ...] = ("false", "f", "no", "n", "0", "nee", "non", "off")
+    wording: str
+    collection_point: str
+    method: str = "checkbox"
+    overlap_minutes: int = Field(default=60, ge=0, description="pull this much again, for rows that were committed late")
+    optout: OptOutBack | None = None
+    options: dict[str, Any] = Field(default_factory=dict, description="what the kind needs: query, path, paging …")
+
+
+class Variable(Model):
+    """The value of one template variable: an attribute with a fallback, or a constant."""
+
+    attribute: Name | None = None
+    constant: str | None = None
+    fallback: str | None = None
+    max_length: int = Field(default=200, ge=1, le=1024)
+
+    @model_validator(mode="after")
+    def _one_of(self) -> Self:
+        if (self.attribute is None) == (self.constant is None):
+            raise ValueError("a variable is either an attribute or a constant")
+        return self
+
+
+class Button(Model):
+    """A template's button, in the template's order."""
+
+    type: Literal["quick_reply", "url"]
+    text: str = Field(max_length=25)
+    payload: str | None = None
+    url: str | None = None
+
+
+class TemplateText(Model):
+    """One language of a template, as approved."""
+
+    header: str | None = Field(default=None, max_length=60)
+    body: str = Field(min_length=1, max_length=1024)
+    footer: str | None = Field(default=None, max_length=60)
+    buttons: tuple[Button, ...] = Field(default=(), max_length=10)
+
+
+class Template(Model):
+    """templates/<name>.yaml: a message template approved by Meta, and where its variables come from."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9_]{1,512}$")]
+    namespace: str = Field(pattern=r"^[A-Za-z0-9_-]+$")
+    category: Literal["marketing", "utility", "authentication"]
+    variables: tuple[Variable, ...] = ()
+    fallback_text: str = Field(min_length=1, description="body.content: what CM.com requires beside the template")
+    languages: dict[Language, TemplateText] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _placeholders(self) -> Self:
+        wanted = {f"{{{{{number}}}}}" for number in range(1, len(self.variables) + 1)}
+        for language, text in self.languages.items():
+            found = set(re.findall(r"\{\{\d+\}\}", text.body))
+            if found != wanted:
+                raise ValueError(
+                    f"language {language} has the placeholders {sorted(found) or 'none'}, "
+                    f"the {len(self.variables)} variable(s) need {sorted(wanted) or 'none'}"
+                )
+        return self
+
+
+class Audience(Model):
+    """segments/<name>.yaml: who, among the subscribed. Every condition must hold."""
+
+    name: Name = "everyone"
+    label: str = ""
+    countries: tuple[Region, ...] = ()
+    languages: tuple[Language, ...] = ()
+    attributes: dict[Name, str | int | bool | tuple[str, ...]] = Field(
+        default_factory=dict, description="attribute: value, or a list of values of which one must match"
+    )
+
+
+class CampaignDefinition(Model):
+    """campaigns/<name>.yaml: defaults of a campaign that is sent more than once."""
+
+    name: Name
+    template: str
+    segment: Name = "everyone"
+    schedule: Cron | None = None
+
+
+class Entity(Model):
+    """One entity with all its files. `folder` is where they are."""
+
+    folder: Path
+    settings: EntityFile
+    sources: tuple[Source, ...]
+    templates: tuple[Template, ...]
+    segments: tuple[Audience, ...]
+    campaigns: tuple[CampaignDefinition, ...]
+
+    @property
+    def name(self) -> str:
+        """The entity's name: the suffix of its Dags."""
+        return self.settings.name
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The entity's time zone."""
+        return ZoneInfo(self.settings.time_zone)
+
+    def source(self, name: str) -> Source:
+        """The source of that name. Raises KeyError."""
+        return {source.name: source for source in self.sources}[name]
+
+    def template(self, name: str) -> Template:
+        """The template of that name. Raises KeyError."""
+        return {template.name: template for template in self.templates}[name]
+
+    def segment(self, name: str) -> Audience:
+        """The segment of that name; `everyone` always exists. Raises KeyError."""
+        return {"everyone": Audience(), **{segment.name: segment for segment in self.segments}}[name]
