@@ -1,0 +1,30 @@
+"""The accounts of a simulated CM.com, by product token and by account id."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from include.simulator.gateway.settings import Account
+
+
+class Accounts:
+    """A registry; tokens are compared without regard to case, as GUIDs are."""
+
+    def __init__(self, accounts: Iterable[Account]) -> None:
+        self._by_token = {account.token.lower(): account for account in accounts}
+
+    def __iter__(self) -> Iterator[Account]:
+        return iter(self._by_token.values())
+
+    def add(self, account: Account) -> None:
+        """Add an account, or replace the one of the same token."""
+        self._by_token[account.token.lower()] = account
+
+    def by_token(self, token: str | None) -> Account | None:
+        return self._by_token.get(token.lower()) if token else None
+
+    def by_id(self, account_id: str) -> Account | None:
+        return next((each for each in self._by_token.values() if each.account == account_id), None)
+
+    def first(self) -> Account:
+        return next(iter(self._by_token.values()))

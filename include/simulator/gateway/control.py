@@ -1,0 +1,230 @@
+"""The `/_sim/*` routes, by which a test or a demo looks at the simulator and steers it. Answered on loopback only."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import msgspec
+import orjson
+from aiohttp import web
+
+from include.simulator.gateway import clock
+from include.simulator.gateway.courier import Courier
+from include.simulator.gateway.fates import NAMES, state, timeline
+from include.simulator.gateway.faults import Fault, Faults
+from include.simulator.gateway.gateway import Gateway
+from include.simulator.gateway.journal import MessageRow
+from include.simulator.gateway.people import People, Writing
+from include.simulator.gateway.settings import Account, ConfigurationError, Template, convert
+from include.simulator.gateway.wire import messages_in
+
+_LINES = 500  # per written piece of a stream
+
+
+class Control:
+    """Stats, messages, truth, faults, templates, accounts, replies and reset."""
+
+    def __init__(self, *, gateway: Gateway, people: People, courier: Courier, faults: Faults) -> None:
+        self._gateway = gateway
+        self._people = people
+        self._courier = courier
+        self._faults = faults
+        # Closes the listening socket for some seconds; whoever listens puts itself here.
+        self.refuse: Callable[[float], None] | None = None
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request below `/_sim/`."""
+        if not _loopback(request.remote):
+            return _json({"error": "/_sim/ is answered on loopback only"}, 403)
+        try:
+            match request.method, request.path.removeprefix("/_sim/"):
+                case "GET", "health":
+                    return _json({"status": "ok"})
+                case "GET", "stats":
+                    return _json(self.stats())
+                case "GET", "messages":
+                    return await self._messages(request)
+                case "GET", "truth":
+                    return await self._stream(request, self._truth())
+                case "GET", "inbound":
+                    rows = (each._asdict() for each in self._gateway.journal.inbound())
+                    return await self._stream(request, rows)
+                case "POST", "inbound":
+                    return await self._inbound(request)
+                case "GET", "faults":
+                    return _json({"faults": self._faults.listing()})
+                case "POST", "faults":
+                    return await self._set_faults(request)
+                case "DELETE", "faults":
+                    self._faults.clear()
+                    return _json({"faults": []})
+                case "POST", "templates":
+                    return await self._template(request)
+                case "POST", "accounts":
+                    return await self._account(request)
+                case "POST", "reset":
+                    self._courier.clear()
+                    self._gateway.clear()
+                    self._people.clear()
+                    return _json({"status": "ok"})
+        except ConfigurationError as error:
+            return _json({"error": str(error)}, 400)
+        except LookupError as error:
+            return _json({"error": str(error)}, 404)
+        return _json({"error": "no such route or method"}, 404)
+
+    def stats(self) -> dict[str, Any]:
+        """The judge's figures, then the courier's."""
+        return self._gateway.judge.stats() | {
+            "replies": self._people.count,
+            "pushed": self._courier.pushed,
+            "push_attempts_refused": self._courier.refused,
+            "pushes_waiting": self._courier.waiting,
+        }
+
+    async def _set_faults(self, request: web.BaseRequest) -> web.StreamResponse:
+        added: list[Fault] = self._faults.add(await _content(request))
+        for fault in added:
+            if fault.kind == "refuse_connections" and self.refuse is not None:
+                self.refuse(fault.seconds)
+        return _json({"faults": [msgspec.to_builtins(each) for each in added]})
+
+    async def _template(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Register a template, or change it: fields not given keep their value. `account` is a token or an id."""
+        content = await _content(request)
+        if not isinstance(content, dict):
+            raise ConfigurationError("template: Expected `object`")
+        account = self._account_of(content.pop("account", None))
+        key = (content.get("element_name"), content.get("language"))
+        known = [
+            each for each in self._gateway.templates.of(account) if (each.element_name, each.language) == key
+        ]
+        before = msgspec.to_builtins(known[0]) if known else {}
+        template: Template = convert(before | content, Template, where="template")
+        self._gateway.templates.register(account, template)
+        return _json(msgspec.to_builtins(template))
+
+    async def _account(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Add an account, or change the one of the same token: fields not given keep their value."""
+        content = await _content(request)
+        if not isinstance(content, dict):
+            raise ConfigurationError("account: Expected `object`")
+        known = (
+            self._gateway.accounts.by_token(content.get("token"))
+            if "token" in content
+            else self._gateway.accounts.first()
+        )
+        before = msgspec.to_builtins(known) if known else {}
+        account: Account = convert(before | content, Account, where="account")
+        self._gateway.accounts.add(account)
+        for template in account.templates:
+            self._gateway.templates.register(account, template)
+        return _json(msgspec.to_builtins(account) | {"token": ""})
+
+    async def _inbound(self, request: web.BaseRequest) -> web.StreamResponse:
+        row = self._people.write(convert(await _content(request), Writing, where="inbound"))
+        self._courier.push_inbound(row)
+        await self._gateway.journal.flushed()
+        return _json({"id": row.id, "reference": row.reference, "stop": bool(row.stop)})
+
+    async def _messages(self, request: web.BaseRequest) -> web.StreamResponse:
+        try:
+            after = int(request.query.get("after", 0))
+            limit = int(request.query.get("limit", 1 << 62))
+        except ValueError as error:
+            raise ConfigurationError("after and limit are whole numbers") from error
+        return await self._stream(request, self._arrivals(after + 1, min(after + limit, 1 << 62)))
+
+    def _arrivals(self, first: int, last: int) -> Iterator[dict[str, Any]]:
+        pushes = self._gateway.journal.pushes(first, last)
+        sent: list[Any] = []
+        parsed = 0
+        for row in self._gateway.journal.messages(first, last):
+            if row.request != parsed:
+                parsed, sent = row.request, messages_in(self._gateway.journal.body(row.request))
+            events = self._past(row)
+            yield {
+                "id": row.id,
+                "request": row.request,
+                "position": row.position,
+                "arrived": row.arrived,
+                "account": row.account,
+                "to": row.recipient,
+                "reference": row.reference,
+                "customGrouping": row.grouping,
+                "outcome": "rejected" if row.code else "accepted",
+                "code": row.code,
+                "statuses": [
+                    {"code": each.code, "error": each.error, "at": row.arrived + each.after}
+                    for each in events
+                ],
+                "pushed": [{"code": code, "at": at} for code, at in pushes.get(row.id, ())],
+                "message": sent[row.position] if row.position < len(sent) else None,
+            }
+
+    def _truth(self) -> Iterator[dict[str, Any]]:
+        now = clock.now()
+        answers = {each.message: bool(each.stop) for each in self._gateway.journal.inbound() if each.message}
+        for row in self._gateway.journal.messages():
+            if row.code:
+                continue
+            events = timeline(row, self._gateway.population.person(row.recipient), self._gateway.settings)
+            current, final = state(events, now - row.arrived), events[-1]
+            yield {
+                "reference": row.reference,
+                "to": row.recipient,
+                "customGrouping": row.grouping,
+                "state": NAMES[current.code] if current else "none",
+                "code": current.error if current else "",
+                "final_state": NAMES[final.code],
+                "final_code": final.error,
+                "replied": row.id in answers,
+                "stopped": answers.get(row.id, False),
+            }
+
+    def _past(self, row: MessageRow) -> list[Any]:
+        if row.code:
+            return []
+        age = clock.now() - row.arrived
+        person = self._gateway.population.person(row.recipient)
+        return [each for each in timeline(row, person, self._gateway.settings) if each.after <= age]
+
+    def _account_of(self, name: str | None) -> Account:
+        accounts = self._gateway.accounts
+        account = accounts.first() if name is None else accounts.by_token(name) or accounts.by_id(name)
+        if account is None:
+            raise LookupError("no such account")
+        return account
+
+    async def _stream(self, request: web.BaseRequest, rows: Iterator[dict[str, Any]]) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
+        await response.prepare(request)
+        piece: list[bytes] = []
+        for row in rows:
+            piece.append(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
+            if len(piece) == _LINES:
+                await response.write(b"".join(piece))
+                piece.clear()
+        await response.write(b"".join(piece))
+        await response.write_eof()
+        return response
+
+
+def _json(content: Any, status: int = 200) -> web.Response:
+    return web.Response(body=orjson.dumps(content), status=status, content_type="application/json")
+
+
+async def _content(request: web.BaseRequest) -> Any:
+    try:
+        return orjson.loads(await request.read())
+    except ValueError as error:
+        raise ConfigurationError(f"the body is not valid JSON: {error}") from error
+
+
+def _loopback(remote: str | None) -> bool:
+    try:
+        return remote is not None and ipaddress.ip_address(remote).is_loopback
+    except ValueError:
+        return False

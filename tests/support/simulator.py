@@ -1,0 +1,198 @@
+"""A real simulator for tests: its own process on a free port, and what it can be asked.
+
+with running_simulator(speed=60) as simulator:
+    post(simulator.url, ...)
+    assert simulator.stats()["duplicate_recipients"] == 0
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+TOKEN = "00000000-0000-0000-0000-000000000000"  # noqa: S105
+ACCOUNT = "11111111-1111-1111-1111-111111111111"
+SENDER = "0031687654321"
+
+
+class Simulator:
+    """One simulator process. `options` are those of `whatsapp simulator`; files may be given as plain data."""
+
+    def __init__(self, directory: Path, options: dict[str, Any]) -> None:
+        self.directory = directory
+        self.options = options
+        self.url = ""
+        self.process: subprocess.Popen[str] | None = None
+
+    def start(self) -> None:
+        """Start it, on the port it had before if it ran before; raises RuntimeError with its output if it ends."""
+        options = {"port": 0} | self.options
+        if self.url:
+            options["port"] = int(self.url.rsplit(":", 1)[1])
+        command = [sys.executable, "-m", "include.simulator.gateway"]
+        for name, value in options.items():
+            if name in ("faults", "templates", "population", "config") and not isinstance(value, (str, Path)):
+                path = self.directory / f"{name}.json"
+                path.write_text(json.dumps(value))
+                value = path
+            for each in value if isinstance(value, list) else [value]:
+                command += [f"--{name.replace('_', '-')}", str(each)]
+        log = (self.directory / "simulator.log").open("a")
+        self.process = subprocess.Popen(  # noqa: S603
+            command, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True
+        )
+        log.close()
+        output: IO[str] | None = self.process.stdout
+        line = output.readline() if output else ""
+        if "listening on " not in line:
+            self.process.wait(10)
+            raise RuntimeError(line + (self.directory / "simulator.log").read_text())
+        self.url = line.rsplit(" ", 1)[1].strip()
+
+    def stop(self) -> None:
+        """End it in an orderly way."""
+        self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End it as a crash would."""
+        self._end(signal.SIGKILL)
+
+    def stats(self) -> dict[str, int]:
+        return dict(self.get("/_sim/stats"))
+
+    def faults(self, *faults: dict[str, Any]) -> list[dict[str, Any]]:
+        """Set further faults; without any, clear all."""
+        if not faults:
+            return list(self.call("DELETE", "/_sim/faults")["faults"])
+        return list(self.call("POST", "/_sim/faults", list(faults))["faults"])
+
+    def messages(self, after: int = 0) -> list[dict[str, Any]]:
+        """Every message as it arrived."""
+        return self.lines(f"/_sim/messages?after={after}")
+
+    def truth(self) -> dict[str, dict[str, Any]]:
+        """State by reference."""
+        return {each["reference"]: each for each in self.lines("/_sim/truth")}
+
+    def template(self, **template: Any) -> dict[str, Any]:
+        """Register a template, or change it (element_name and language name it)."""
+        return dict(self.call("POST", "/_sim/templates", template))
+
+    def account(self, **account: Any) -> dict[str, Any]:
+        """Change the first account, or add one by its token: webhook_url, mo_url, senders …"""
+        return dict(self.call("POST", "/_sim/accounts", account))
+
+    def inbound(self, **writing: Any) -> dict[str, Any]:
+        """A person writes: from_, text, to, payload, reference, stop."""
+        return dict(
+            self.call("POST", "/_sim/inbound", {key.rstrip("_"): each for key, each in writing.items()})
+        )
+
+    def reset(self) -> None:
+        """Forget every message; accounts, templates and faults stay."""
+        self.call("POST", "/_sim/reset")
+
+    def get(self, path: str) -> Any:
+        return self.call("GET", path)
+
+    def lines(self, path: str) -> list[dict[str, Any]]:
+        with urllib.request.urlopen(self.url + path, timeout=60) as answer:  # noqa: S310
+            return [json.loads(line) for line in answer]
+
+    def call(self, method: str, path: str, content: Any = None) -> Any:
+        """One JSON request; raises urllib.error.HTTPError for an error status."""
+        body = json.dumps(content).encode() if content is not None else b""
+        request = urllib.request.Request(self.url + path, data=body or None, method=method)  # noqa: S310
+        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
+            return json.loads(answer.read())
+
+    def send(self, *messages: dict[str, Any], token: str | None = TOKEN) -> tuple[int, dict[str, Any]]:
+        """POST messages as one request: (HTTP status, answer)."""
+        return self.post(json.dumps({"messages": {"msg": list(messages)}}).encode(), token=token)
+
+    def post(self, body: bytes, *, token: str | None = TOKEN) -> tuple[int, dict[str, Any]]:
+        """POST a raw body: (HTTP status, answer)."""
+        headers = {"Content-Type": "application/json"} | ({"X-CM-PRODUCTTOKEN": token} if token else {})
+        request = urllib.request.Request(self.url + "/v1.0/message", data=body, headers=headers)  # noqa: S310
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
+                return answer.status, json.loads(answer.read())
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, json.loads(error.read())
+
+    def wait_until(self, condition: Any, *, seconds: float = 20.0) -> None:
+        """Wait until `condition(stats)` holds; raises TimeoutError with the last stats."""
+        end = time.monotonic() + seconds
+        while not condition(stats := self.stats()):
+            if time.monotonic() > end:
+                raise TimeoutError(f"not within {seconds} s: {stats}")
+            time.sleep(0.05)
+
+    def _end(self, number: int) -> None:
+        if self.process is not None and self.process.poll() is None:
+            os.kill(self.process.pid, number)
+        if self.process is not None:
+            self.process.wait(20)
+            if self.process.stdout:
+                self.process.stdout.close()
+
+
+@contextmanager
+def running_simulator(**options: Any) -> Iterator[Simulator]:
+    """A simulator with the options of `whatsapp simulator` (port, db, rate, faults, webhook_url, token, speed …).
+
+    `faults`, `templates`, `population` and `config` take a path or plain data. Stopped at the end.
+    """
+    with tempfile.TemporaryDirectory(prefix="simulator-") as directory:
+        simulator = Simulator(Path(directory), options)
+        try:
+            simulator.start()
+            yield simulator
+        finally:
+            simulator.stop()
+
+
+def template_message(
+    number: str = "0031612345678",
+    *,
+    reference: str | None = None,
+    name: str = "order_update",
+    language: str = "en",
+    variables: tuple[str, ...] = ("Jan",),
+    **fields: Any,
+) -> dict[str, Any]:
+    """One wire message of a WhatsApp template to one number; `fields` are further keys of it."""
+    components = [{"type": "body", "parameters": [{"type": "text", "text": each} for each in variables]}]
+    return {
+        "allowedChannels": ["WhatsApp"],
+        "from": SENDER,
+        "to": [{"number": number}],
+        "body": {"type": "auto", "content": "Fallback text"},
+        **({"reference": reference} if reference else {}),
+        "richContent": {
+            "conversation": [
+                {
+                    "template": {
+                        "whatsapp": {
+                            "namespace": "11111111_2222_3333_4444_555555555555",
+                            "element_name": name,
+                            "language": {"policy": "deterministic", "code": language},
+                            "components": components,
+                        }
+                    }
+                }
+            ]
+        },
+    } | fields
