@@ -180,12 +180,21 @@ comment on table template is 'One template in one language, as the provider last
 
 create table integration (
     connection_id   text primary key,
-    messages_per_second numeric not null check (messages_per_second > 0),
-    next_slot       timestamptz not null default now(),
-    paused_reason   text,
+    messages_per_second integer not null check (messages_per_second > 0),
     updated_at      timestamptz not null default now()
 );
-comment on table integration is 'One CM.com integration: the one row that all senders of it take their time slots from.';
+comment on table integration is 'One CM.com integration and its rate: the row that everything sending through it locks to agree on shares.';
+
+create table sender_lease (
+    connection_id   text not null references integration (connection_id),
+    worker          text not null,
+    share           integer not null check (share >= 0),
+    held            integer not null check (held >= share),
+    held_until      timestamptz not null,
+    expires_at      timestamptz not null,
+    primary key (connection_id, worker)
+);
+comment on table sender_lease is 'The part of an integration''s rate that one worker may use now. A share given up is held for another second, until no sliding second contains messages sent under it.';
 
 create table campaign (
     id              bigint generated always as identity primary key,
@@ -241,6 +250,7 @@ create table campaign_message (
     replied_at      timestamptz,
     clicked_at      timestamptz,
     opted_out_at    timestamptz,
+    logged_at       timestamptz,
     error_code      integer,
     error_source    text,
     price           numeric,
@@ -253,6 +263,12 @@ create index campaign_message_planned on campaign_message (campaign_id, subscrip
 create index campaign_message_open on campaign_message (campaign_id, subscription_id) where state in ('sending', 'uncertain');
 create index campaign_message_person on campaign_message (subscription_id, accepted_at);
 comment on table campaign_message is 'The ledger: one person in one campaign.';
+comment on column campaign_message.logged_at is 'When CM.com''s message log first showed the message to us.';
+comment on column campaign_message.error_source is 'Who numbered error_code: gateway (the answer to the request) or status (a status report or the log).';
+
+create function state_rank(state text) returns integer language sql immutable strict parallel safe
+return array_position(array['planned', 'expired', 'sending', 'uncertain', 'accepted', 'rejected', 'failed', 'delivered', 'read'], state);
+comment on function state_rank is 'What a status may do: a state only moves to a greater rank. null for excluded, which never moves.';
 
 create table message_event (
     month           integer not null,
@@ -289,7 +305,8 @@ comment on function ensure_month is 'Create the partitions of a month (yyyymm) o
 create table inbound_message (
     id              bigint generated always as identity primary key,
     entity          text not null,
-    dedupe_key      text not null,
+    webhook_key     text,
+    log_key         text,
     subscription_id bigint references subscription (id),
     campaign_id     bigint,
     reference       text,
@@ -301,11 +318,13 @@ create table inbound_message (
     occurred_at     timestamptz not null,
     received_at     timestamptz not null default now(),
     source          text not null check (source in ('webhook', 'log')),
-    unique (entity, dedupe_key)
+    unique (entity, webhook_key),
+    unique (entity, log_key),
+    check (webhook_key is not null or log_key is not null)
 );
 create index inbound_message_subscription on inbound_message (subscription_id, occurred_at);
 create index inbound_message_campaign on inbound_message (campaign_id, occurred_at);
-comment on table inbound_message is 'One reply, its raw JSON, and the message it answers.';
+comment on table inbound_message is 'One reply, its raw JSON, and the message it answers. webhook_key and log_key are digests of what either door showed: the same reply through both is one row.';
 
 create table set_aside (
     id              bigint generated always as identity primary key,
@@ -362,33 +381,49 @@ create table report_campaign (
     target          bigint not null,
     excluded        bigint not null,
     planned         bigint not null,
+    waiting         bigint not null,
     sending         bigint not null,
     uncertain       bigint not null,
-    accepted        bigint not null,
-    rejected        bigint not null,
-    failed          bigint not null,
     expired         bigint not null,
+    rejected        bigint not null,
+    accepted        bigint not null,
+    awaiting        bigint not null,
+    failed          bigint not null,
     delivered       bigint not null,
     read            bigint not null,
-    awaiting        bigint not null,
     clicked         bigint not null,
     replied         bigint not null,
     opted_out       bigint not null,
     balance         bigint not null,
     cost            numeric,
     cost_currency   text,
-    cost_estimated  boolean not null default true,
-    refreshed_at    timestamptz not null default now()
+    cost_estimated  boolean not null,
+    cost_unpriced   bigint not null,
+    last_accepted_at timestamptz,
+    refreshed_at    timestamptz not null
 );
 comment on table report_campaign is 'The funnel of a campaign, computed from ledger rows only. balance is target - (excluded + final + in flight) and is always 0.';
+comment on column report_campaign.target is 'People matched by the audience rule, frozen when the campaign was planned (campaign.target).';
+comment on column report_campaign.planned is 'target - excluded.';
+comment on column report_campaign.waiting is 'Planned people whose message has not been sent yet.';
+comment on column report_campaign.uncertain is 'The request left and no answer is known; never sent again by itself.';
+comment on column report_campaign.accepted is 'CM.com accepted the message, whatever came after.';
+comment on column report_campaign.awaiting is 'accepted - delivered - failed.';
+comment on column report_campaign.delivered is 'Status delivered, or read without a delivered before it.';
+comment on column report_campaign.cost is 'Billed prices of the message log; where there is none yet, delivered messages x the rate of their day and country. Null when no price is known or currencies are mixed.';
+comment on column report_campaign.cost_estimated is 'True while a part of cost comes from the rate table.';
+comment on column report_campaign.cost_unpriced is 'Delivered messages that have neither a price nor a rate: cost is without them.';
 
 create table report_campaign_reason (
     campaign_id     bigint not null references campaign (id),
     bucket          text not null check (bucket in ('excluded', 'rejected', 'failed', 'uncertain', 'expired')),
     reason          text not null,
+    error_source    text,
+    error_code      integer,
     messages        bigint not null,
-    primary key (campaign_id, bucket, reason)
+    unique nulls not distinct (campaign_id, bucket, reason, error_source, error_code)
 );
+comment on table report_campaign_reason is 'Why people of a campaign were not reached. reason is '''' where only a code is known.';
 create table report_campaign_country (
     campaign_id     bigint not null references campaign (id),
     country         text not null,
@@ -399,6 +434,7 @@ create table report_campaign_country (
     failed          bigint not null,
     primary key (campaign_id, country)
 );
+comment on column report_campaign_country.country is 'ISO 3166 of the number; ZZ where it is not known (CLDR''s code).';
 create table report_campaign_hour (
     campaign_id     bigint not null references campaign (id),
     hour            timestamptz not null,
@@ -409,3 +445,88 @@ create table report_campaign_hour (
     opted_out       bigint not null,
     primary key (campaign_id, hour)
 );
+comment on table report_campaign_hour is 'What happened in each hour (UTC).';
+create table report_campaign_variant (
+    campaign_id     bigint not null references campaign (id),
+    variant         text not null,
+    attempt         smallint not null,
+    target          bigint not null,
+    accepted        bigint not null,
+    delivered       bigint not null,
+    read            bigint not null,
+    clicked         bigint not null,
+    replied         bigint not null,
+    opted_out       bigint not null,
+    primary key (campaign_id, variant, attempt)
+);
+comment on table report_campaign_variant is 'People by variant ('''' without one) and by the attempt that is their last.';
+create table report_campaign_time (
+    campaign_id     bigint not null references campaign (id),
+    measure         text not null check (measure in ('deliver', 'read', 'reply')),
+    messages        bigint not null,
+    p50             double precision not null,
+    p90             double precision not null,
+    p95             double precision not null,
+    p99             double precision not null,
+    within_5s       bigint not null,
+    within_60s      bigint not null,
+    primary key (campaign_id, measure)
+);
+comment on table report_campaign_time is 'Seconds from accepted to delivered, delivered to read, delivered to the first reply; negative clock differences count as 0.';
+
+-- Which campaigns have changed since their roll-up. The mark commits with the change, so a refresh misses nothing and
+-- does not search; it is appended, never updated, so that concurrent senders of one campaign do not wait for each other.
+create table report_change (
+    id              bigint generated always as identity primary key,
+    campaign_id     bigint not null
+);
+create index report_change_campaign on report_change (campaign_id);
+create function report_note_messages() returns trigger language plpgsql as $$
+begin
+    insert into report_change (campaign_id) select distinct campaign_id from changed;
+    return null;
+end $$;
+create function report_note_campaign() returns trigger language plpgsql as $$
+begin
+    insert into report_change (campaign_id) values (new.id);
+    return null;
+end $$;
+-- Planning inserts ledger rows by the million and sets campaign.state: no trigger on insert. Statements on one partition
+-- by its name would pass by: write through campaign_message.
+create trigger campaign_message_changed after update on campaign_message
+    referencing new table as changed for each statement execute function report_note_messages();
+create trigger campaign_changed after insert or update of state, target on campaign
+    for each row execute function report_note_campaign();
+
+create view v_campaign_funnel as
+select c.entity, c.id as campaign_id, c.name, c.state, c.created_at, c.started_at, c.sent_at, c.settled_at,
+       r.target, r.excluded, r.planned, r.waiting, r.sending, r.uncertain, r.expired, r.rejected, r.accepted,
+       r.awaiting, r.failed, r.delivered, r.read, r.clicked, r.replied, r.opted_out, r.balance,
+       round(r.delivered::numeric / nullif(r.accepted, 0), 6) as delivery_rate,
+       round(r.read::numeric / nullif(r.delivered, 0), 6) as read_rate,
+       round(r.clicked::numeric / nullif(r.delivered, 0), 6) as click_rate,
+       round(r.replied::numeric / nullif(r.delivered, 0), 6) as reply_rate,
+       round(r.opted_out::numeric / nullif(r.delivered, 0), 6) as opt_out_rate,
+       r.cost, r.cost_currency, r.cost_estimated, r.refreshed_at
+from campaign c join report_campaign r on r.campaign_id = c.id;
+comment on view v_campaign_funnel is 'BI: one row per campaign, every figure and rate as the report pages show it.';
+
+create view v_message as
+select c.entity, m.campaign_id, c.name as campaign, m.subscription_id, m.reference, m.state, m.reason,
+       m.error_source, m.error_code, m.attempt, m.variant, m.language, m.country, m.consent_event_id,
+       m.accepted_at, m.delivered_at, m.read_at, m.failed_at, m.replied_at, m.clicked_at, m.opted_out_at,
+       m.price, m.currency, m.month
+from campaign_message m join campaign c on c.id = m.campaign_id and c.month = m.month;
+comment on view v_message is 'BI: one row per person and campaign, without phone number or variables. Filter on month: it is the partition.';
+
+create view v_message_status as
+select c.entity, e.campaign_id, e.subscription_id, e.attempt, e.status, e.error_code, e.occurred_at, e.recorded_at,
+       e.source, e.month
+from message_event e join campaign c on c.id = e.campaign_id and c.month = e.month;
+comment on view v_message_status is 'BI: the change log, one row per status received.';
+
+create view v_sync_run as
+select r.id as sync_run_id, r.entity, r.source, r.state, r.started_at, r.finished_at, r.pulled, r.staged, r.rejected,
+       r.outcome, r.problem
+from sync_run r;
+comment on view v_sync_run is 'BI: one row per pull of a source.';
