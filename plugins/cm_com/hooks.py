@@ -26,7 +26,7 @@ from cm_com.exceptions import (
 from cm_com.messenger import USER_AGENT, CmComMessenger
 from cm_com.reading import WINDOW, error_of_status, iter_rows
 from cm_com.settings import CmComSettings, is_guid, read_settings
-from cm_com.wire.answers import read_answer
+from cm_com.wire.answers import identify, read_answer
 from cm_com.wire.messages import MESSAGE_PATH, TOKEN_HEADER, request_body
 from cm_com.wire.templates import Template, read_templates
 from cm_com.wire.transactions import (
@@ -91,8 +91,8 @@ class CmComHook(HttpHook):
         """
         if self.settings.sender is None:
             raise CmComConfigError(
-                f"The sender number of connection {self.cm_com_conn_id} is missing. CM.com would send from any "
-                "number of the account. Write yours with its country code, such as +31687654321."
+                f"The sender number of connection {self.cm_com_conn_id} is missing. CM.com would send "
+                "from any number of the account. Write yours with its country code, such as +31687654321."
             )
         return CmComMessenger(
             self.settings,
@@ -220,10 +220,11 @@ class CmComHook(HttpHook):
         try:
             response = session.send(prepped_request, allow_redirects=False, **options)
         except RequestException as error:
+            place = self.settings.place_of(prepped_request.url or "")
             # `from None`: the error holds the request, and with it the token.
             raise CmComUnavailable(
-                f"CM.com was not reached: {type(error).__name__} ({self.settings.place}). Check the URLs in the "
-                "connection, the network and CM.com's status page."
+                f"CM.com was not reached: {type(error).__name__} ({place}). Check the URLs in "
+                "the connection, the network and CM.com's status page."
             ) from None
         if extra_options.get("check_response", True):
             self.check_response(response)
@@ -235,12 +236,13 @@ class CmComHook(HttpHook):
             status=response.status_code,
             retry_after=response.headers.get("Retry-After"),
             body=response.content,
-            place=self.settings.place,
+            place=self.settings.place_of(response.url),
         )
         if error is not None:
             raise error
 
     async def _send(self, messages: Sequence[Mapping[str, Any] | bytes]) -> list[MessageResult]:
+        identify(messages)  # a mistake in the last message is found before the first one leaves
         results: list[MessageResult] = []
         async with self.messenger() as messenger:
             size = messenger.batch_size
@@ -276,7 +278,7 @@ class CmComHook(HttpHook):
             raise CmComAuthError(f"{error} A product token is a GUID with its hyphens; this one is not.")
         if answer.outcome == "unknown":
             raise CmComConfigError(
-                f"What answers at the gateway URL is not CM.com's gateway: {answer.cause} ({self.settings.place})."
+                f"What answers at the gateway URL is not CM.com: {answer.cause} ({self.settings.place})."
             )
         if error is not None:
             raise error
@@ -288,7 +290,7 @@ class CmComHook(HttpHook):
             return response.json()
         except ValueError:
             raise CmComUnreadable(
-                f"CM.com's answer is not JSON ({self.settings.place}). Check the URLs in the connection."
+                f"CM.com's answer is no JSON ({self.settings.place_of(url)}). Check the connection's URLs."
             ) from None
 
     def _request(self, method: str, url: str, **kwargs: Any) -> Response:

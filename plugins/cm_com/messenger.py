@@ -10,19 +10,54 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import SimpleNamespace, TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Protocol, Self
 
 import aiohttp
+import msgspec
 
 from cm_com.delivery import Delivery
 from cm_com.settings import CmComSettings
 from cm_com.wire.answers import identify, read_answer
-from cm_com.wire.messages import MESSAGE_PATH, TOKEN_HEADER, request_body
+from cm_com.wire.messages import (
+    MESSAGE_PATH,
+    TOKEN_HEADER,
+    Button,
+    TemplateMessage,
+    Text,
+    message_dict,
+    request_body,
+)
 
 USER_AGENT: Final = "airflow-whatsapp-campaigns"
 _KEEPALIVE_SECONDS = 4.0
 """An idle connection is dropped before common servers drop it (uvicorn after 5 s, nginx after 75 s): one
 closed by the server while the next request is being written leaves that request's outcome unknown."""
+
+
+class Outgoing(Protocol):
+    """What :meth:`CmComMessenger.encode` takes: one template message as an engine has it, whoever defines it.
+
+    ``phone`` in E.164; ``variables``: the body's texts; ``payloads``: the quick replies', each with its index.
+    """
+
+    @property
+    def phone(self) -> str: ...
+    @property
+    def reference(self) -> str: ...
+    @property
+    def template(self) -> str: ...
+    @property
+    def namespace(self) -> str: ...
+    @property
+    def language(self) -> str: ...
+    @property
+    def variables(self) -> Sequence[str]: ...
+    @property
+    def payloads(self) -> Sequence[tuple[int, str]]: ...
+    @property
+    def fallback_text(self) -> str: ...
+    @property
+    def groupings(self) -> Sequence[str]: ...
 
 
 class CmComMessenger:
@@ -82,6 +117,29 @@ class CmComMessenger:
         if self._session is not None:
             await self._session.close()
             self._session = None
+
+    def encode(self, message: Outgoing) -> bytes:
+        """One message as the JSON that :meth:`send` takes, from the connection's sender number.
+
+        :raises ValueError: CM.com could not take it; the message names the field and quotes nothing.
+        """
+        wire = message_dict(
+            TemplateMessage(
+                to=message.phone,
+                sender=self._settings.sender or "",
+                reference=message.reference,
+                namespace=message.namespace,
+                template=message.template,
+                language=message.language,
+                content=message.fallback_text,
+                body=[Text(text) for text in message.variables],
+                buttons=[
+                    Button(index=index, kind="quick_reply", value=value) for index, value in message.payloads
+                ],
+                groupings=message.groupings,
+            )
+        )
+        return msgspec.json.encode(wire)
 
     async def send(self, messages: Sequence[Mapping[str, Any] | bytes]) -> Delivery:
         """Post one batch. Each message is a ``msg`` object of one recipient, as a mapping or as its JSON.

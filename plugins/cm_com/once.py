@@ -70,8 +70,9 @@ def _send_request(
     _write(store, key, {"state": "sending"})
     try:
         results = send(batch)
-    except CmComUncertain:
-        raise
+    except CmComUncertain as error:
+        references = [one.reference for one in identify(batch)]
+        raise CmComUncertain(f"{error} They are {references[0]} to {references[-1]}.") from error
     except CmComError:
         # Every other class says that nothing was sent.
         store.delete(key)
@@ -93,8 +94,8 @@ def _check_recipients(messages: Sequence[Message], *, store: Store, secret: str)
         _write(store, "recipients", digest)
     elif before != digest:
         raise CmComRequestError(
-            "The recipients, or the product token, are not those of this task's earlier try, so it cannot be told "
-            "who has the message already. Start a new run for new recipients. Nothing was sent by this try."
+            "The recipients, or the product token, are not those of this task's earlier try: who has "
+            "the message already cannot be told. Start a new run for new recipients. Nothing was sent."
         )
 
 

@@ -59,7 +59,11 @@ class CmComSettings:
     @property
     def place(self) -> str:
         """For error messages: which connection, which host."""
-        return f"connection {self.conn_id}, {urlsplit(self.gateway_url).hostname}"
+        return self.place_of(self.gateway_url)
+
+    def place_of(self, url: str) -> str:
+        """The same for a call to another of the URLs."""
+        return f"connection {self.conn_id}, {urlsplit(url).hostname}"
 
 
 def read_settings(connection: ConnectionLike) -> CmComSettings:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final, Literal
 
@@ -77,7 +77,8 @@ def query(
     ``Z``, the one form of those in use that cannot be taken for Dutch local time."""
     parameters = {
         "startdate": _utc(start),
-        "enddate": _utc(end),
+        # Whole seconds are all that is known to be taken; rounded up, so that no row between is lost.
+        "enddate": _utc(end + timedelta(microseconds=999_999)),
         "direction": direction,
         "page": str(page),
         "pagesize": str(page_size),

@@ -1,8 +1,4 @@
-"""Operators for anybody's Dag: send a template to a few people, read the message log into a file.
-
-Campaigns are another matter: these operators know neither consent nor suppression. Whoever uses them
-answers for it that the recipients have opted in.
-"""
+"""Send one template to a few people, from anybody's Dag."""
 
 from __future__ import annotations
 
@@ -11,13 +7,12 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
-from airflow.sdk import NEVER_EXPIRE, BaseOperator, ObjectStoragePath, XComArg
+from airflow.sdk import BaseOperator, XComArg
 from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.execution_time.context import NEVER_EXPIRE
 
 from cm_com.delivery import MessageResult
 from cm_com.exceptions import CmComError, CmComRequestError, CmComUncertain
@@ -35,6 +30,8 @@ MOST_RECIPIENTS: Final = 1000
 
 class CmComSendOperator(BaseOperator):
     """Send one WhatsApp template to given people, each at most once per run of the task.
+
+    It knows neither consent nor suppression: whoever uses it answers for it that the recipients opted in.
 
     :param template: the template's name (``element_name``) at CM.com.
     :param namespace: the template's namespace at CM.com.
@@ -127,8 +124,8 @@ class CmComSendOperator(BaseOperator):
         if summary["uncertain"]:
             unclear = [reference for reference, word in summary["outcomes"].items() if word == "uncertain"]
             raise CmComUncertain(
-                f"{len(unclear)} of {len(results)} messages may or may not have been sent; they are not sent again. "
-                f"Look them up in CM.com's message log by reference, from {unclear[0]} to {unclear[-1]}.",
+                f"{len(unclear)} of {len(results)} messages may or may not have been sent and are not sent "
+                f"again. Look them up in CM.com's message log: {unclear[0]} to {unclear[-1]}.",
                 results=results,
             )
         return summary
@@ -158,81 +155,13 @@ class CmComSendOperator(BaseOperator):
         self, common: TemplateMessage, context: Context, position: int, number: str, body: Sequence[str]
     ) -> dict[str, Any]:
         ti = context["ti"]
-        name = json.dumps([ti.dag_id, ti.run_id, ti.task_id, ti.map_index, position])
-        reference = hashlib.sha256(name.encode()).hexdigest()[:32]
+        name = json.dumps([ti.dag_id, ti.run_id, ti.task_id, ti.map_index])
+        reference = hashlib.sha256(name.encode()).hexdigest()[:28] + f"{position:04}"
         message = replace(common, to=number, reference=reference, body=[Text(text) for text in body])
         try:
             return message_dict(message)
         except ValueError as error:
             raise CmComRequestError(f"Recipient {position + 1}: {error} Nothing was sent.") from None
-
-
-class CmComMessageLogOperator(BaseOperator):
-    """Read CM.com's message log of a span of time into a file of JSON lines.
-
-    :param output: where to write, any path or URL Airflow's object storage takes. The file holds phone
-    numbers.
-    :param output_conn_id: the connection for ``output``, if it needs one.
-    :param start: begin, aware, or text in ISO 8601. Default: the run's data interval.
-    :param end: end, likewise.
-    :param direction: ``out`` (sent) or ``in`` (received).
-    :param with_text: whether to keep what the messages say.
-    :param cm_com_conn_id: the connection.
-
-    Each line is a ``cm_com.wire.transactions.Transaction``. Rows may repeat. A retry writes the file anew.
-    Returns ``{"rows", "start", "end", "output"}``.
-    """
-
-    template_fields: Sequence[str] = (
-        "output",
-        "output_conn_id",
-        "start",
-        "end",
-        "direction",
-        "cm_com_conn_id",
-    )
-    ui_color = "#d7f5e3"
-
-    def __init__(
-        self,
-        *,
-        output: str,
-        output_conn_id: str | None = None,
-        start: str | datetime = "{{ data_interval_start or '' }}",
-        end: str | datetime = "{{ data_interval_end or '' }}",
-        direction: str = "out",
-        with_text: bool = False,
-        cm_com_conn_id: str = CmComHook.default_conn_name,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        self.output = output
-        self.output_conn_id = output_conn_id
-        self.start = start
-        self.end = end
-        self.direction = direction
-        self.with_text = with_text
-        self.cm_com_conn_id = cm_com_conn_id
-
-    def execute(self, context: Context) -> dict[str, Any]:
-        """Read the pages one after the other and write their rows as they come."""
-        try:
-            start, end = _moment(self.start, "start"), _moment(self.end, "end")
-            if self.direction not in {"out", "in"}:
-                raise CmComRequestError("direction has to be `out` or `in`.")
-            hook = CmComHook(cm_com_conn_id=self.cm_com_conn_id)
-            rows = 0
-            with ObjectStoragePath(self.output, conn_id=self.output_conn_id).open("wb") as file:
-                for row in hook.iter_transactions(start, end, cast("Any", self.direction)):
-                    kept = row if self.with_text else replace(row, text=None)
-                    file.write(msgspec.json.encode(kept) + b"\n")
-                    rows += 1
-        except CmComError as error:
-            if error.retry:
-                raise
-            raise AirflowFailException(str(error)) from error
-        self.log.info("%d rows of CM.com's message log are written.", rows)
-        return {"rows": rows, "start": start.isoformat(), "end": end.isoformat(), "output": self.output}
 
 
 class _KeptForEver:
@@ -281,8 +210,8 @@ def _listed(recipients: Any) -> Sequence[Any]:
             recipients = None
     if not isinstance(recipients, Sequence) or isinstance(recipients, str) or not recipients:
         raise CmComRequestError(
-            "recipients has to be a list with at least one person, or text that renders as such a list in JSON "
-            "(use the filter `tojson`)."
+            "recipients has to be a list with at least one person, or text that renders "
+            "as such a list in JSON (use the filter `tojson`)."
         )
     return recipients
 
@@ -292,16 +221,3 @@ def _person(recipient: Any, body: Sequence[str]) -> tuple[str, Sequence[str]]:
         own = recipient.get("body")
         return str(recipient.get("number") or ""), body if own is None else [str(text) for text in own]
     return str(recipient), body
-
-
-def _moment(value: str | datetime, name: str) -> datetime:
-    try:
-        moment = value if isinstance(value, datetime) else datetime.fromisoformat(value)
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
-        raise CmComRequestError(
-            f"{name} has to be a moment with its time zone, such as 2026-11-22T00:00:00+00:00. A run that was "
-            "started by hand may have no data interval: give start and end then."
-        )
-    return moment
