@@ -1,16 +1,14 @@
 """Airflow as processes of this machine: its environment, its database, start, health, stop.
 
 Not ``airflow standalone``: that forces the SimpleAuthManager (no roles per Dag) and leaves processes behind
-when it is ended (Airflow 3.3.2). `COMMANDS` is the one list of commands; docker-compose.yaml runs the same.
+when it is ended (Airflow 3.3.2). `include.local.commands` lists what is run.
 """
 
 from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-import json
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Mapping
@@ -18,23 +16,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from include.entities import Entity
-from include.local import processes
+from include.local import commands, processes
 from include.local.api import AirflowApi, ApiUnreachable
 from include.local.instance import Instance
 from include.local.postgres import Postgres
-from include.local.roles import custom_roles
 
-ROOT = Path(__file__).resolve().parents[2]
 UI_PORT = 8080
 UI_PORT_VARIABLE = "AIRFLOW_PORT"
 READY_TIMEOUT = 180.0  # seconds; 24 s when both cores are free
 
-COMMANDS: Mapping[str, tuple[str, ...]] = {
-    "api-server": ("airflow", "api-server"),
-    "scheduler": ("airflow", "scheduler"),
-    "dag-processor": ("airflow", "dag-processor"),
-    "triggerer": ("airflow", "triggerer"),
-}
 HEALTHY = ("metadatabase", "scheduler", "triggerer", "dag_processor")
 USERS = ("admin", "engineer", "marketer", "approver", "analyst")
 
@@ -59,7 +49,7 @@ class Airflow:
 
 
 def environment(
-    instance: Instance, postgres: Postgres, *, entity: Entity, port: int, connections: Mapping[str, str]
+    instance: Instance, postgres: Postgres, *, port: int, connections: Mapping[str, str]
 ) -> dict[str, str]:
     """The whole environment of Airflow's processes.
 
@@ -71,8 +61,8 @@ def environment(
     database = postgres.dsn("airflow").split("://", 1)[1]
     settings = {
         "CORE__AUTH_MANAGER": "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager",
-        "CORE__DAGS_FOLDER": str(ROOT / "dags"),
-        "CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
+        "CORE__DAGS_FOLDER": str(commands.ROOT / "dags"),
+        "CORE__PLUGINS_FOLDER": str(commands.ROOT / "plugins"),
         "CORE__EXECUTOR": "LocalExecutor",
         # LocalExecutor keeps as many idle workers as this; 32 is the default.
         "CORE__PARALLELISM": "8",
@@ -99,17 +89,18 @@ def environment(
         "LOGGING__WORKER_LOG_SERVER_PORT": str(processes.free_port()),
         "LOGGING__TRIGGER_LOG_SERVER_PORT": str(processes.free_port()),
         "LOGGING__COLORED_CONSOLE_LOG": "False",
-        "FAB__CUSTOM_ROLES": json.dumps(custom_roles(entity)),
+        "FAB__CUSTOM_ROLES": commands.all_roles(),
         "FAB__UPDATE_FAB_PERMS": "True",
         "USAGE_DATA_COLLECTION__ENABLED": "False",
     }
     own = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "_AIRFLOW"))}
     return {
         **own,
-        "PATH": os.pathsep.join([str(_bin()), own.get("PATH", os.defpath)]),
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), own.get("PATH", os.defpath)]),
         "AIRFLOW_HOME": str(home),
         **{f"AIRFLOW__{name}": value for name, value in settings.items()},
         **{f"AIRFLOW_CONN_{name.upper()}": value for name, value in connections.items()},
+        commands.ADMIN_PASSWORD_VARIABLE: instance.secrets.login,
         "PYTHONUNBUFFERED": "1",
     }
 
@@ -128,8 +119,7 @@ def prepare_database(instance: Instance, postgres: Postgres, env: Mapping[str, s
         there = postgres.dsn(making).split("://", 1)[1]
         once = {**env, "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"postgresql+psycopg2://{there}"}
         once["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC"] = f"postgresql+asyncpg://{there}"
-        run(("airflow", "db", "migrate"), once, instance.folder)
-        _create_admin(instance, once)
+        commands.initialise_airflow(once, instance.folder)
         postgres.rename_database(making, template)
     if fresh:
         postgres.drop_database("airflow")
@@ -139,12 +129,14 @@ def prepare_database(instance: Instance, postgres: Postgres, env: Mapping[str, s
 
 
 def start(instance: Instance, env: Mapping[str, str]) -> Airflow:
-    """Start `COMMANDS`, each in its own process group. `wait_until_ready` says when they can be used."""
+    """Start Airflow's parts, each in its own process group. `wait_until_ready` says when they can be used."""
     url = env["AIRFLOW__API__BASE_URL"]
     airflow = Airflow(url, env, AirflowApi(url, "admin", instance.secrets.login), [])
-    for name, (program, *arguments) in COMMANDS.items():
-        command = [str(_bin() / program), *arguments]
-        airflow.running.append(processes.start(name, command, folder=instance.folder, env=env, cwd=ROOT))
+    for name, (program, *arguments) in commands.AIRFLOW.items():
+        command = [commands.program(program), *arguments]
+        airflow.running.append(
+            processes.start(name, command, folder=instance.folder, env=env, cwd=commands.ROOT)
+        )
     return airflow
 
 
@@ -174,48 +166,7 @@ def ensure_users(airflow: Airflow, instance: Instance, entity: Entity) -> None:
             airflow.api.add_user(name, password=instance.secrets.login, roles=roles)
 
 
-def run(command: tuple[str, ...], env: Mapping[str, str], folder: Path, *, timeout: float = 300.0) -> None:
-    """Run one command of our environment to its end. Raises ProcessFailed with the end of what it printed."""
-    done = subprocess.run(  # noqa: S603
-        [str(_bin() / command[0]), *command[1:]],
-        env=dict(env),
-        cwd=ROOT,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=timeout,
-        check=False,
-    )
-    log = folder / "logs" / "commands.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("a") as out:
-        out.write(done.stdout)
-    if done.returncode:
-        shown = " ".join(command[:3])
-        raise processes.ProcessFailed(f"`{shown}` ended with {done.returncode}:\n{processes.tail(log)}")
-
-
-def _create_admin(instance: Instance, env: Mapping[str, str]) -> None:
-    who = [
-        "--username",
-        "admin",
-        "--firstname",
-        "Admin",
-        "--lastname",
-        "Demo",
-        "--email",
-        "admin@example.org",
-    ]
-    word = ["--password", instance.secrets.login]
-    run(("airflow", "users", "create", "--role", "Admin", *who, *word), env, instance.folder)
-
-
 def _template_name() -> str:
     parts = ["apache-airflow", "apache-airflow-providers-fab"]
     versions = " ".join(f"{part} {importlib.metadata.version(part)}" for part in parts)
     return f"airflow_{hashlib.sha256(versions.encode()).hexdigest()[:12]}"
-
-
-def _bin() -> Path:
-    return Path(sys.executable).parent

@@ -14,7 +14,7 @@ from pathlib import Path
 
 HOME_VARIABLE = "WHATSAPP_HOME"
 DEFAULT_HOME = Path("var/demo")
-PASSWORD_VARIABLE = "WHATSAPP_DEMO_PASSWORD"  # noqa: S105 - a variable's name
+PASSWORD_VARIABLE = "WHATSAPP_DEMO_PASSWORD"  # noqa: S105 - read when the folder is new
 MOST_INSTANCES = 20
 
 
@@ -69,7 +69,7 @@ def _secrets(file: Path) -> Secrets:
     known = json.loads(file.read_text()) if file.exists() else {}
     made = asdict(
         Secrets(
-            login=secrets.token_urlsafe(9),
+            login=os.environ.get(PASSWORD_VARIABLE) or secrets.token_urlsafe(9),
             fernet_key=base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
             jwt_secret=secrets.token_urlsafe(64),
             api_secret=secrets.token_urlsafe(32),
@@ -78,8 +78,6 @@ def _secrets(file: Path) -> Secrets:
         )
     )
     values = {**made, **known}
-    if chosen := os.environ.get(PASSWORD_VARIABLE):
-        values["login"] = chosen
     with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
         json.dump(values, out)
     return Secrets(**values)
