@@ -25,10 +25,14 @@ create table sync_run (
     pulled          bigint not null default 0,
     staged          bigint not null default 0,
     rejected        bigint not null default 0,
+    collection_point text,
+    method          text,
+    wording_id      text,
     outcome         jsonb not null default '{}',
     problem         text
 );
 create index sync_run_entity_source on sync_run (entity, source, id);
+create unique index sync_run_key on sync_run (entity, source, run_key);
 comment on table sync_run is 'One pull of one source. The watermark counts once the state is applied: it is committed with the rows it covers.';
 
 create unlogged table optin_staging (
@@ -39,13 +43,17 @@ create unlogged table optin_staging (
     country         text,
     time_zone       text,
     consent         boolean not null,
+    timed           boolean not null,
     occurred_at     timestamptz not null,
-    collection_point text,
-    method          text,
-    wording_id      text,
+    record_at       timestamptz not null,
     language        text,
-    attributes      jsonb not null default '{}'
+    attributes      jsonb not null
 );
+create index optin_staging_run on optin_staging (sync_run_id);
+comment on column optin_staging.record_id is 'The source''s own key; empty for a withdrawal that came without one.';
+comment on column optin_staging.phone is 'Null for a withdrawal whose number cannot be read: it reaches the person by record_id.';
+comment on column optin_staging.timed is 'False where the source gave no time for a withdrawal: occurred_at is then the time of the pull.';
+comment on column optin_staging.record_at is 'The version of the record: the source''s changed column, else occurred_at.';
 comment on table optin_staging is 'One record as pulled, normalised. Unlogged: after a crash of the server the run is marked lost and pulled again.';
 
 create table rejected_record (
@@ -87,8 +95,6 @@ create table subscription (
     country         text,
     time_zone       text,
     attributes      jsonb not null default '{}',
-    attributes_at   timestamptz,
-    attributes_source text,
     bsuid           text,
     reachability    text not null default 'unknown' check (reachability in ('unknown', 'confirmed', 'unreachable')),
     reachability_at timestamptz,
@@ -122,6 +128,24 @@ create table consent_event (
 );
 create index consent_event_record on consent_event (source, source_record_id);
 comment on table consent_event is 'Append-only consent ledger with its proof (C1): who, when, source, record, collection point, wording.';
+
+create table source_record (
+    entity          text not null,
+    source          text not null,
+    record_id       text not null,
+    subscription_id bigint references subscription (id),
+    record_at       timestamptz,
+    occurred_at     timestamptz,
+    consent         boolean,
+    withdrawn_at    timestamptz,
+    phone_key       bigint,
+    language        text,
+    attributes      jsonb not null default '{}',
+    primary key (entity, source, record_id)
+) with (fillfactor = 90);
+create index source_record_subscription on source_record (subscription_id);
+comment on table source_record is 'What each source last said about each of its records, and which person that is. No phone number: phone_key is a 64-bit hash of it, to see that it changed.';
+comment on column source_record.withdrawn_at is 'The newest withdrawal by this record, whatever number it came with: it holds for every number the record ever gave.';
 
 create function refuse_change() returns trigger language plpgsql as $$
 begin
