@@ -1,0 +1,154 @@
+"""One idempotent way in for every status, whoever tells it and how often."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Literal, Self
+
+import msgspec
+import psycopg
+
+from include.campaigns import reference as references
+from include.database import named_sql
+from include.message_log.codes import STOPPED, UNDELIVERABLE
+from include.message_log.redact import redact
+
+SQL = named_sql(__file__)
+Status = Literal["accepted", "rejected", "delivered", "failed", "read"]
+CHUNK = 5_000
+# Two campaigns in a row that could not be delivered, with nothing delivered between (Meta's 131026 alone proves little).
+UNREACHABLE_AFTER = 2
+_NOT_OURS = (None, None, None, None)
+
+
+class StatusEvent(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """One status of one message. `occurred_at` is aware; `received_raw` the provider's own text of it where that has no zone.
+
+    `error_code` is CM.com's number (51 … for WhatsApp) or, where it has none, Meta's. Price and country are the log's.
+    """
+
+    reference: str
+    status: Status
+    occurred_at: datetime
+    source: Literal["send", "webhook", "log"]
+    error_code: int | None = None
+    error_text: str | None = None
+    received_raw: str | None = None
+    price: Decimal | None = None
+    currency: str | None = None
+    country: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What became of events: `received` = `known` + those of no message of ours; `recorded` are new, the rest repeats.
+
+    `changed` counts ledger rows, `reachability` people, `set_aside` references not seen before, `stopped` people who
+    switched off marketing in WhatsApp itself.
+    """
+
+    received: int = 0
+    known: int = 0
+    recorded: int = 0
+    changed: int = 0
+    reachability: int = 0
+    set_aside: int = 0
+    stopped: int = 0
+
+    @property
+    def unknown(self) -> int:
+        """Events of no message of ours."""
+        return self.received - self.known
+
+    def __add__(self, other: Self) -> Applied:
+        return Applied(*(getattr(self, field.name) + getattr(other, field.name) for field in fields(Applied)))
+
+
+def apply_events(
+    conn: psycopg.Connection[Any], events: Iterable[StatusEvent], *, entities: Sequence[str], now: datetime
+) -> Applied:
+    """Record events and move the ledger rows they speak of, in the caller's transaction.
+
+    `entities`: whose messages the teller may speak of, at least one; what belongs to nobody of them is set aside under the
+    first. Safe to call with the same events again, in any order, late, from several processes at once. On a deadlock with
+    the sender (psycopg.errors.DeadlockDetected) roll back and call again.
+    """
+    applied = Applied()
+    chunk: list[StatusEvent] = []
+    for event in events:
+        chunk.append(event)
+        if len(chunk) == CHUNK:
+            applied += _apply(conn, chunk, entities, now)
+            chunk = []
+    return applied + _apply(conn, chunk, entities, now) if chunk else applied
+
+
+def _apply(
+    conn: psycopg.Connection[Any], events: list[StatusEvent], entities: Sequence[str], now: datetime
+) -> Applied:
+    columns = zip(*[_row(event) for event in events], strict=True)
+    names = (
+        "references",
+        "months",
+        "campaigns",
+        "subscriptions",
+        "attempts",
+        "statuses",
+        "error_codes",
+        "error_texts",
+        "occurred",
+        "raws",
+        "sources",
+        "prices",
+        "currencies",
+        "countries",
+    )
+    arrays = {name: list(column) for name, column in zip(names, columns, strict=True)}
+    counts = SQL.apply_events(
+        conn,
+        **arrays,
+        entities=list(entities),
+        now=now,
+        undeliverable_codes=list(UNDELIVERABLE),
+        unreachable_after=UNREACHABLE_AFTER,
+        stop_codes=list(STOPPED),
+    )
+    stops = counts.pop("stops")
+    for stop in stops:
+        _platform_stop(conn, stop)
+    return Applied(**counts, stopped=len(stops))
+
+
+def _row(event: StatusEvent) -> tuple[Any, ...]:
+    key = references.parse(event.reference)
+    return (
+        event.reference[:64] if key else redact(event.reference, 64),
+        *(key or _NOT_OURS),
+        event.status,
+        event.error_code,
+        redact(event.error_text) if event.error_text else None,
+        event.occurred_at,
+        event.received_raw,
+        event.source,
+        event.price,
+        event.currency,
+        event.country,
+    )
+
+
+def _platform_stop(conn: psycopg.Connection[Any], stop: dict[str, Any]) -> None:
+    """Meta's own stop, kept apart from a person's words by its method: only a resume or a fresh opt-in may lift it."""
+    from include import subscriptions
+
+    subscriptions.withdraw(
+        conn,
+        entity=stop["entity"],
+        subscription_id=stop["subscription_id"],
+        occurred_at=datetime.fromisoformat(stop["occurred_at"]),
+        source="whatsapp",
+        source_record_id=stop["reference"],
+        method="platform_stop",
+    )

@@ -1,0 +1,117 @@
+-- name: apply_events(references, months, campaigns, subscriptions, attempts, statuses, error_codes, error_texts, occurred, raws, sources, prices, currencies, countries, entities, now, undeliverable_codes, unreachable_after, stop_codes)^
+-- The one way in for statuses, from the webhook and from the log: message_event, campaign_message, subscription's
+-- reachability and set_aside, in one statement. Safe to repeat, in any order, and to run concurrently: everything is a
+-- maximum, a minimum or "once"; ledger rows are locked in key order. Writes nothing for what is known already.
+with incoming as materialized (
+    select position, reference, month, campaign_id, subscription_id, attempt, status, error_code, error_text,
+           occurred_at, received_raw, source, price, currency, country
+    from unnest(:references::text[], :months::integer[], :campaigns::bigint[], :subscriptions::bigint[],
+                :attempts::integer[], :statuses::text[], :error_codes::integer[], :error_texts::text[],
+                :occurred::timestamptz[], :raws::text[], :sources::text[], :prices::numeric[], :currencies::text[],
+                :countries::text[])
+         with ordinality as given (reference, month, campaign_id, subscription_id, attempt, status, error_code,
+                                   error_text, occurred_at, received_raw, source, price, currency, country, position)
+), known as materialized (
+    select i.*, c.entity, m.attempt as newest_attempt
+    from incoming i
+    join campaign_message m on m.month = i.month and m.campaign_id = i.campaign_id and m.subscription_id = i.subscription_id
+    join campaign c on c.id = m.campaign_id
+    where i.attempt between 1 and m.attempt and c.entity = any(:entities::text[])
+    order by i.month, i.campaign_id, i.subscription_id
+    for no key update of m
+), recorded as (
+    insert into message_event (month, campaign_id, subscription_id, attempt, status, error_code, error_text, occurred_at,
+                               received_raw, source)
+    select month, campaign_id, subscription_id, attempt, status, error_code, error_text, occurred_at, received_raw, source
+    from known order by position
+    on conflict do nothing
+    returning month, campaign_id, subscription_id, attempt, status, error_code, occurred_at
+), best as (
+    -- An earlier attempt's failure says nothing about the present one; that it arrived says everything.
+    select month, campaign_id, subscription_id,
+           max(state_rank(status)) filter (where attempt = newest_attempt or status in ('delivered', 'read')) as rank,
+           min(occurred_at) as first_at,
+           min(occurred_at) filter (where status in ('delivered', 'read')) as delivered_at,
+           min(occurred_at) filter (where status = 'read') as read_at,
+           min(occurred_at) filter (where status in ('failed', 'rejected') and attempt = newest_attempt) as failed_at,
+           (array_agg(error_code order by error_code is null, occurred_at, error_code)
+               filter (where status in ('failed', 'rejected') and attempt = newest_attempt))[1] as error_code,
+           bool_or(status <> 'rejected' and (attempt = newest_attempt or status in ('delivered', 'read'))) as was_accepted,
+           bool_or(source = 'log') as logged,
+           max(price) as price, max(currency) as currency, max(country) as country
+    from known group by month, campaign_id, subscription_id
+), changed as (
+    update campaign_message m
+    set state = case when b.rank > state_rank(m.state)
+                     then (array['accepted', 'rejected', 'failed', 'delivered', 'read'])[b.rank - state_rank('accepted') + 1]
+                     else m.state end,
+        -- A row whose answer was lost left our hands when it was claimed.
+        accepted_at = case when b.was_accepted and m.state <> 'excluded'
+                           then coalesce(m.accepted_at, m.claimed_at, b.first_at) else m.accepted_at end,
+        delivered_at = least(m.delivered_at, b.delivered_at),
+        read_at = least(m.read_at, b.read_at),
+        failed_at = case when greatest(b.rank, state_rank(m.state)) between state_rank('rejected') and state_rank('failed')
+                         then least(m.failed_at, b.failed_at) end,
+        error_code = case when greatest(b.rank, state_rank(m.state)) between state_rank('rejected') and state_rank('failed')
+                          then coalesce(m.error_code, b.error_code) end,
+        error_source = case when greatest(b.rank, state_rank(m.state)) between state_rank('rejected') and state_rank('failed')
+                            then coalesce(m.error_source, 'status') end,
+        logged_at = coalesce(m.logged_at, case when b.logged then :now::timestamptz end),
+        price = coalesce(b.price, m.price),
+        currency = case when b.price is null then m.currency else b.currency end,
+        country = coalesce(m.country, b.country),
+        updated_at = statement_timestamp()
+    from best b
+    where m.month = b.month and m.campaign_id = b.campaign_id and m.subscription_id = b.subscription_id
+      and m.state <> 'excluded'
+      and (b.rank > state_rank(m.state)
+           or b.delivered_at < coalesce(m.delivered_at, 'infinity')
+           or b.read_at < coalesce(m.read_at, 'infinity')
+           or (m.state in ('rejected', 'failed')
+               and (b.failed_at < coalesce(m.failed_at, 'infinity')
+                    or (m.error_code is null and b.error_code is not null)))
+           or (b.logged and m.logged_at is null)
+           or (b.price is not null and (b.price, b.currency) is distinct from (m.price, m.currency)))
+    returning m.state
+), heard as (
+    select subscription_id,
+           max(occurred_at) filter (where status in ('delivered', 'read')) as reached_at,
+           max(occurred_at) filter (where status = 'failed' and error_code = any(:undeliverable_codes::integer[])) as missed_at
+    from recorded group by subscription_id
+), reachable as (
+    -- The newest evidence counts. Repeated good news is written once a month, or every message would cost a second update.
+    update subscription s
+    set reachability = case when h.reached_at >= coalesce(h.missed_at, '-infinity') then 'confirmed'
+                            when s.undeliverable + 1 >= :unreachable_after then 'unreachable'
+                            else s.reachability end,
+        undeliverable = case when h.reached_at >= coalesce(h.missed_at, '-infinity') then 0
+                             else least(s.undeliverable + 1, 1000) end,
+        reachability_at = greatest(h.reached_at, h.missed_at),
+        updated_at = statement_timestamp()
+    from heard h
+    where s.id = h.subscription_id
+      and greatest(h.reached_at, h.missed_at) > coalesce(s.reachability_at, '-infinity')
+      and (h.missed_at is not null or s.reachability <> 'confirmed' or s.undeliverable > 0
+           or h.reached_at > s.reachability_at + interval '30 days')
+    returning 1
+), aside as (
+    insert into set_aside (entity, kind, reason, reference, body)
+    select distinct on (i.reference) (:entities::text[])[1], case i.source when 'log' then 'log_row' else 'status' end,
+           case when i.month is null then 'foreign_reference' else 'unknown_reference' end, i.reference,
+           jsonb_build_object('status', i.status, 'error_code', i.error_code, 'occurred_at', i.occurred_at)::text
+    from incoming i where not exists (select from known k where k.position = i.position)
+    order by i.reference, i.position
+    on conflict do nothing
+    returning 1
+)
+select (select count(*) from incoming) as received,
+       (select count(*) from known) as known,
+       (select count(*) from recorded) as recorded,
+       (select count(*) from changed) as changed,
+       (select count(*) from reachable) as reachability,
+       (select count(*) from aside) as set_aside,
+       (select coalesce(jsonb_agg(jsonb_build_object('entity', k.entity, 'subscription_id', r.subscription_id,
+                                                     'reference', k.reference, 'occurred_at', r.occurred_at)), '[]')
+        from recorded r
+        join known k using (month, campaign_id, subscription_id, attempt, status, occurred_at)
+        where r.status = 'failed' and r.error_code = any(:stop_codes::integer[])) as stops;
