@@ -17,7 +17,8 @@ from pathlib import Path
 
 from include.entities import Entity
 from include.local import commands, processes
-from include.local.api import AirflowApi, ApiUnreachable
+from include.local.api import AirflowApi
+from include.local.http import HttpUnreachable
 from include.local.instance import Instance
 from include.local.postgres import Postgres
 
@@ -101,6 +102,8 @@ def environment(
         **{f"AIRFLOW__{name}": value for name, value in settings.items()},
         **{f"AIRFLOW_CONN_{name.upper()}": value for name, value in connections.items()},
         commands.ADMIN_PASSWORD_VARIABLE: instance.secrets.login,
+        "NO_PROXY": "127.0.0.1,localhost",
+        "no_proxy": "127.0.0.1,localhost",
         "PYTHONUNBUFFERED": "1",
     }
 
@@ -154,7 +157,7 @@ def wait_until_ready(airflow: Airflow, *, timeout: float = READY_TIMEOUT) -> Non
         time.sleep(0.3)
         try:
             states = airflow.api.health()
-        except ApiUnreachable:
+        except HttpUnreachable:
             continue
 
 

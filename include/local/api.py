@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import time
-import urllib.error
 import urllib.parse
-import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-TIMEOUT = 30.0  # seconds, for each request
+from include.local.http import HttpRefused, HttpUnreachable, request_json
+
 DONE = {"success", "failed"}
 LOG_LINES = 25
-
-
-class ApiError(RuntimeError):
-    """Airflow refused a request; ``status`` is its HTTP status."""
-
-    def __init__(self, message: str, status: int) -> None:
-        super().__init__(message)
-        self.status = status
-
-
-class ApiUnreachable(RuntimeError):
-    """Airflow did not answer; the same request may work later."""
 
 
 class RunFailed(RuntimeError):
@@ -46,20 +32,20 @@ class AirflowApi:
     _token: str = field(default="", repr=False)
 
     def get(self, path: str, **query: str | int) -> Any:
-        """GET ``/api/v2/<path>``, as parsed JSON. Raises ApiError, ApiUnreachable."""
+        """GET ``/api/v2/<path>``, as parsed JSON. Raises HttpRefused, HttpUnreachable."""
         return self._call("GET", "/api/v2/" + path + ("?" + urllib.parse.urlencode(query) if query else ""))
 
     def post(self, path: str, body: Mapping[str, Any]) -> Any:
-        """POST JSON to ``/api/v2/<path>``. Raises ApiError, ApiUnreachable."""
+        """POST JSON to ``/api/v2/<path>``. Raises HttpRefused, HttpUnreachable."""
         return self._call("POST", "/api/v2/" + path, body)
 
     def patch(self, path: str, body: Mapping[str, Any]) -> Any:
-        """PATCH JSON at ``/api/v2/<path>``. Raises ApiError, ApiUnreachable."""
+        """PATCH JSON at ``/api/v2/<path>``. Raises HttpRefused, HttpUnreachable."""
         return self._call("PATCH", "/api/v2/" + path, body)
 
     def health(self) -> dict[str, str]:
-        """Part → "healthy", "unhealthy" or "" (not started). Raises ApiUnreachable."""
-        parts = _request(self.url + "/api/v2/monitor/health", "GET")
+        """Part → "healthy", "unhealthy" or "" (not started). Raises HttpUnreachable."""
+        parts = request_json(self.url + "/api/v2/monitor/health", "GET")
         return {name: (part or {}).get("status") or "" for name, part in parts.items()}
 
     def add_user(self, name: str, *, password: str, roles: list[str]) -> None:
@@ -73,7 +59,7 @@ class AirflowApi:
                 "last_name": "Demo",
             }
             self._call("POST", "/auth/fab/v1/users", {**whole, **body})
-        except ApiError as error:
+        except HttpRefused as error:
             if error.status != 409:
                 raise
             self._call("PATCH", f"/auth/fab/v1/users/{name}?update_mask=password&update_mask=roles", body)
@@ -88,7 +74,7 @@ class AirflowApi:
             try:
                 self.get(f"dags/{dag_id}")
                 return
-            except ApiError as error:
+            except HttpRefused as error:
                 if error.status != 404:
                     raise
             if time.monotonic() > deadline:
@@ -153,7 +139,7 @@ class AirflowApi:
         return [detail for detail in details if not detail["response_received"]]
 
     def answer(self, question: Mapping[str, Any], option: str) -> None:
-        """Answer one of `open_questions`. Raises ApiError (403 without the permission)."""
+        """Answer one of `open_questions`. Raises HttpRefused (403 without the permission)."""
         task = question["task_instance"]
         path = f"dags/{task['dag_id']}/dagRuns/{_quoted(task['dag_run_id'])}/taskInstances/{task['task_id']}"
         self.patch(
@@ -169,7 +155,7 @@ class AirflowApi:
         address = f"{path}/taskInstances/{task['task_id']}/logs/{task['try_number']}"
         try:
             entries = self.get(address, map_index=task["map_index"])["content"]
-        except (ApiError, ApiUnreachable) as error:
+        except (HttpRefused, HttpUnreachable) as error:
             entries = [f"(its log cannot be read: {error})"]
         lines = [_log_line(entry) for entry in entries][-LOG_LINES:]
         return f"{dag_id} failed in the task {task['task_id']}:\n" + "\n".join(lines)
@@ -186,36 +172,16 @@ class AirflowApi:
         if not self._token:
             self._login()
         try:
-            return _request(self.url + path, method, body, token=self._token)
-        except ApiError as error:
+            return request_json(self.url + path, method, body, token=self._token)
+        except HttpRefused as error:
             if error.status != 401:
                 raise
             self._login()
-            return _request(self.url + path, method, body, token=self._token)
+            return request_json(self.url + path, method, body, token=self._token)
 
     def _login(self) -> None:
         who = {"username": self.username, "password": self.password}
-        self._token = _request(self.url + "/auth/token", "POST", who)["access_token"]
-
-
-def _request(url: str, method: str, body: Mapping[str, Any] | None = None, *, token: str = "") -> Any:
-    request = urllib.request.Request(url, method=method)  # noqa: S310 - our own http address
-    request.add_header("Accept", "application/json")
-    if body is not None:
-        request.data = json.dumps(body).encode()
-        request.add_header("Content-Type", "application/json")
-    if token:
-        request.add_header("Authorization", f"Bearer {token}")
-    where = f"{method} {urllib.parse.urlsplit(url).path}"
-    try:
-        with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:  # noqa: S310
-            content = answer.read()
-    except urllib.error.HTTPError as error:
-        said = error.read().decode(errors="replace")[:500]
-        raise ApiError(f"{where} was answered with {error.code}: {said}", error.code) from None
-    except OSError as error:
-        raise ApiUnreachable(f"{where} was not answered: {error}") from None
-    return json.loads(content) if content else None
+        self._token = request_json(self.url + "/auth/token", "POST", who)["access_token"]
 
 
 def _log_line(entry: Any) -> str:
