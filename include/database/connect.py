@@ -1,4 +1,6 @@
-"""Connections to the project's database. The address is always given by the caller; only the CLI reads the environment."""
+"""Connections to the project's database. The address is always given by the caller; only the CLI reads the
+environment.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,8 @@ from psycopg.rows import DictRow, dict_row
 
 CONNECTION_ID = "whatsapp_db"
 ENVIRONMENT_NAME = "AIRFLOW_CONN_WHATSAPP_DB"
-# UTC in every session: aware times go in and come out, and a log row's text form never depends on the server's zone.
+# UTC in every session: aware times go in and come out, and a log row's text form never depends on the
+# server's zone.
 OPTIONS: dict[str, Any] = {"connect_timeout": 10, "options": "-c TimeZone=UTC", "keepalives_idle": 30}
 
 
@@ -43,7 +46,8 @@ async def connect_async(dsn: str, *, application: str = "whatsapp") -> psycopg.A
 
 
 def dsn_from_environment() -> str:
-    """The DSN that commands outside Airflow use: Airflow's own variable for the connection `whatsapp_db`, URI or JSON.
+    """The DSN that commands outside Airflow use: Airflow's own variable for the connection `whatsapp_db`, URI
+    or JSON.
 
     Raises DatabaseUnavailable when the variable is not set.
     """

@@ -1,4 +1,6 @@
-"""Schema versions. A pending migration makes everything refuse with one sentence instead of working by halves."""
+"""Schema versions. A pending migration makes everything refuse with one sentence instead of working by
+halves.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,8 @@ from alembic.script import ScriptDirectory
 from include.database.connect import connect
 
 MIGRATIONS = Path(__file__).with_name("migrations")
-# Two `migrate` at once (an init job beside a developer) wait for each other on this lock. Any constant will do.
+# Two `migrate` at once (an init job beside a developer) wait for each other on this lock. Any constant will
+# do.
 MIGRATION_LOCK = 0x77685F6462
 
 
@@ -38,7 +41,9 @@ class SchemaStatus:
 
 
 def migrate(dsn: str) -> SchemaStatus:
-    """Bring the schema to the newest revision, in one transaction; safe to run twice at once. Returns where it stood before."""
+    """Bring the schema to the newest revision, in one transaction; safe to run twice at once. Returns where
+    it stood before.
+    """
     before = status(dsn)
     if before.is_current:
         return before
@@ -59,7 +64,9 @@ def status(dsn: str) -> SchemaStatus:
 
 
 def require_current(conn: psycopg.Connection[Any]) -> None:
-    """Raise SchemaOutOfDate unless the schema fits this code. One indexed read; call it at the start of a task or page."""
+    """Raise SchemaOutOfDate unless the schema fits this code. One indexed read; call it at the start of a
+    task or page.
+    """
     found = _status(conn)
     if found.is_current:
         return

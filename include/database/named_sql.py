@@ -1,4 +1,6 @@
-"""Named SQL: every statement lives in a `.sql` file beside the module that uses it, with its contract as comment."""
+"""Named SQL: every statement lives in a `.sql` file beside the module that uses it, with its contract as
+comment.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,8 @@ import aiosql
 
 @cache
 def named_sql(module_file: str, name: str = "queries.sql") -> Any:
-    """The statements of the file `name` in the folder of `module_file`, as aiosql query functions of a psycopg connection.
+    """The statements of the file `name` in the folder of `module_file`, as aiosql query functions of a
+    psycopg connection.
 
     In an async engine use `named_sql(...).<statement>.sql`, which has psycopg's own placeholders.
     """

@@ -33,7 +33,9 @@ def load_entity(name: str, root: Path | None = None) -> Entity:
     folder = (root or entities_folder()) / name
     problems: list[EntityProblem] = []
     if not (folder / "entity.yaml").is_file():
-        problem = EntityProblem(folder / "entity.yaml", 1, "The file does not exist.", "Create it, or correct the name.")
+        problem = EntityProblem(
+            folder / "entity.yaml", 1, "The file does not exist.", "Create it, or correct the name."
+        )
         raise EntityProblems(name, [problem])
     settings = _read(folder / "entity.yaml", EntityFile, problems)
     sources = _read_folder(folder / "sources", Source, problems)
@@ -64,7 +66,9 @@ def _read_folder(folder: Path, model: type[AnyModel], problems: list[EntityProbl
         name = getattr(item, "name")  # noqa: B009 - every model read from a folder has one
         if name != path.stem:
             problems.append(
-                EntityProblem(path, 1, f"name is {name!r}, the file is {path.name!r}.", "Give both the same name.")
+                EntityProblem(
+                    path, 1, f"name is {name!r}, the file is {path.name!r}.", "Give both the same name."
+                )
             )
         found.append(item)
     return found
@@ -76,20 +80,28 @@ def _read(path: Path, model: type[AnyModel], problems: list[EntityProblem]) -> A
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         data = yaml.safe_load(text)
     except UnicodeDecodeError as error:
-        problems.append(EntityProblem(path, 1, f"The file is not UTF-8 (byte {error.start}).", "Save it as UTF-8."))
+        problems.append(
+            EntityProblem(path, 1, f"The file is not UTF-8 (byte {error.start}).", "Save it as UTF-8.")
+        )
         return None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         cause = getattr(error, "problem", None) or "it cannot be parsed"
         problems.append(
-            EntityProblem(path, mark.line + 1 if mark else 1, f"Not valid YAML: {cause}.", "Correct the line.")
+            EntityProblem(
+                path, mark.line + 1 if mark else 1, f"Not valid YAML: {cause}.", "Correct the line."
+            )
         )
         return None
     problems_before = len(problems)
     for line, key in _repeated_keys(node):
         problems.append(EntityProblem(path, line, f"The key {key!r} stands twice.", "Remove one of them."))
     if not isinstance(data, dict):
-        problems.append(EntityProblem(path, 1, "The file holds no mapping.", "Write `key: value` lines; see docs/entities.md."))
+        problems.append(
+            EntityProblem(
+                path, 1, "The file holds no mapping.", "Write `key: value` lines; see docs/entities.md."
+            )
+        )
         return None
     if len(problems) > problems_before:
         return None
@@ -101,7 +113,7 @@ def _read(path: Path, model: type[AnyModel], problems: list[EntityProblem]) -> A
 
 
 def _explain(path: Path, node: Any, model: type[Model], detail: Any) -> EntityProblem:
-    location = [part for part in detail["loc"] if part not in ("[key]",)]
+    location = [part for part in detail["loc"] if part != "[key]"]
     where = ".".join(str(part) for part in location)
     kind = detail["type"]
     line = _line_of(node, location)
@@ -111,9 +123,13 @@ def _explain(path: Path, node: Any, model: type[Model], detail: Any) -> EntityPr
         remedy = f"Did you mean {close[0]!r}?" if close else f"Known here: {', '.join(sorted(known))}."
         return EntityProblem(path, line, f"{where} is not a known field.", remedy)
     if kind == "missing":
-        return EntityProblem(path, line, f"{where} is missing.", f"Add `{location[-1]}:`; see docs/entities.md.")
+        return EntityProblem(
+            path, line, f"{where} is missing.", f"Add `{location[-1]}:`; see docs/entities.md."
+        )
     message = detail["msg"].removeprefix("Value error, ")
-    return EntityProblem(path, line, f"{where or 'The file'}: {message}.", "Correct the value; see docs/entities.md.")
+    return EntityProblem(
+        path, line, f"{where or 'The file'}: {message}.", "Correct the value; see docs/entities.md."
+    )
 
 
 def _fields_at(model: type[Model], location: list[Any]) -> list[str]:
@@ -121,7 +137,11 @@ def _fields_at(model: type[Model], location: list[Any]) -> list[str]:
     for part in location:
         if isinstance(part, int):
             continue
-        field = current.model_fields.get(part) if isinstance(current, type) and issubclass(current, Model) else None
+        field = (
+            current.model_fields.get(part)
+            if isinstance(current, type) and issubclass(current, Model)
+            else None
+        )
         current = next(iter(_models_in(field.annotation)), None) if field else None
     return list(current.model_fields) if current is not None else []
 
@@ -175,12 +195,22 @@ def _cross_check(entity: Entity) -> list[EntityProblem]:
 
     main = entity.folder / "entity.yaml"
     if entity.name != entity.folder.name:
-        say(main, "name", f"name is {entity.name!r}, the folder is {entity.folder.name!r}.", "Give both the same name.")
+        say(
+            main,
+            "name",
+            f"name is {entity.name!r}, the folder is {entity.folder.name!r}.",
+            "Give both the same name.",
+        )
     wordings = {wording.id for wording in entity.settings.wordings}
     source_names = {source.name for source in entity.sources}
     for name in entity.settings.precedence:
         if name not in source_names:
-            say(main, "precedence", f"precedence names {name!r}, which is no source.", f"Sources: {_listed(source_names)}.")
+            say(
+                main,
+                "precedence",
+                f"precedence names {name!r}, which is no source.",
+                f"Sources: {_listed(source_names)}.",
+            )
     for source in entity.sources:
         path = entity.folder / "sources" / f"{source.name}.yaml"
         if source.wording not in wordings:
@@ -191,9 +221,19 @@ def _cross_check(entity: Entity) -> list[EntityProblem]:
     for campaign in entity.campaigns:
         path = entity.folder / "campaigns" / f"{campaign.name}.yaml"
         if campaign.template not in templates:
-            say(path, "template", f"template {campaign.template!r} is not known.", f"Templates: {_listed(templates)}.")
+            say(
+                path,
+                "template",
+                f"template {campaign.template!r} is not known.",
+                f"Templates: {_listed(templates)}.",
+            )
         if campaign.segment not in segments:
-            say(path, "segment", f"segment {campaign.segment!r} is not known.", f"Segments: {_listed(segments)}.")
+            say(
+                path,
+                "segment",
+                f"segment {campaign.segment!r} is not known.",
+                f"Segments: {_listed(segments)}.",
+            )
     return problems
 
 

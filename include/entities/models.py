@@ -1,4 +1,6 @@
-"""The models of an entity's YAML files. Every field's description is what `whatsapp check` and the docs say about it."""
+"""The models of an entity's YAML files. Every field's description is what `whatsapp check` and the docs say
+about it.
+"""
 
 from __future__ import annotations
 
@@ -49,8 +51,12 @@ class Wording(Model):
 class Guard(Model):
     """Stops a reconcile that would change more people than is plausible."""
 
-    max_share: float = Field(default=0.2, gt=0, le=1, description="share of the people known that one run may flip")
-    min_people: int = Field(default=1000, ge=0, description="below this many people known the guard is silent")
+    max_share: float = Field(
+        default=0.2, gt=0, le=1, description="share of the people known that one run may flip"
+    )
+    min_people: int = Field(
+        default=1000, ge=0, description="below this many people known the guard is silent"
+    )
 
 
 class Keywords(Model):
@@ -101,8 +107,15 @@ class EntityFile(Model):
     default_language: Language
     time_zone: TimeZone
     sending_window: tuple[time, time] = (time(9), time(20))
+    template_state: Literal["cm_com", "assumed"] = Field(
+        default="cm_com",
+        description="where a template's state comes from; CM.com's call for it is not documented, so an "
+        "account without it says `assumed`: the templates in git count as approved",
+    )
     max_messages_per_week: int = Field(default=1, ge=1, le=50)
-    precedence: tuple[Name, ...] = Field(default=(), description="sources, the one whose attributes win first")
+    precedence: tuple[Name, ...] = Field(
+        default=(), description="sources, the one whose attributes win first"
+    )
     wordings: tuple[Wording, ...] = Field(min_length=1)
     guard: Guard = Guard()
     keywords: Keywords = Keywords()
@@ -129,7 +142,9 @@ class Columns(Model):
     changed_at: str = Field(description="when the person said so, by the source's own clock")
     language: str | None = None
     region: str | None = None
-    attributes: dict[Name, str] = Field(default_factory=dict, description="our attribute name: the source's column")
+    attributes: dict[Name, str] = Field(
+        default_factory=dict, description="our attribute name: the source's column"
+    )
 
     @property
     def wanted(self) -> list[str]:
@@ -155,17 +170,25 @@ class Source(Model):
     kind: Name = Field(description="a kind registered in include/optins/sources")
     connection: str | None = None
     label: str = ""
-    region: Region | None = Field(default=None, description="region of national numbers; the entity's when left out")
-    time_zone: TimeZone | None = Field(default=None, description="zone of times without one; the entity's when left out")
+    region: Region | None = Field(
+        default=None, description="region of national numbers; the entity's when left out"
+    )
+    time_zone: TimeZone | None = Field(
+        default=None, description="zone of times without one; the entity's when left out"
+    )
     columns: Columns
     true_values: tuple[str, ...] = ("true", "t", "yes", "y", "1", "ja", "oui", "si", "on")
     false_values: tuple[str, ...] = ("false", "f", "no", "n", "0", "nee", "non", "off")
     wording: str
     collection_point: str
     method: str = "checkbox"
-    overlap_minutes: int = Field(default=60, ge=0, description="pull this much again, for rows that were committed late")
+    overlap_minutes: int = Field(
+        default=60, ge=0, description="pull this much again, for rows that were committed late"
+    )
     optout: OptOutBack | None = None
-    options: dict[str, Any] = Field(default_factory=dict, description="what the kind needs: query, path, paging …")
+    options: dict[str, Any] = Field(
+        default_factory=dict, description="what the kind needs: query, path, paging …"
+    )
 
 
 class Variable(Model):
@@ -208,7 +231,9 @@ class Template(Model):
     namespace: str = Field(pattern=r"^[A-Za-z0-9_-]+$")
     category: Literal["marketing", "utility", "authentication"]
     variables: tuple[Variable, ...] = ()
-    fallback_text: str = Field(min_length=1, description="body.content: what CM.com requires beside the template")
+    fallback_text: str = Field(
+        min_length=1, description="body.content: what CM.com requires beside the template"
+    )
     languages: dict[Language, TemplateText] = Field(min_length=1)
 
     @model_validator(mode="after")

@@ -9,7 +9,9 @@ down_revision = None
 
 
 def upgrade() -> None:
-    """Run the SQL file beside this one as it stands (through the driver: SQLAlchemy would read % as a parameter)."""
+    """Run the SQL file beside this one as it stands (through the driver: SQLAlchemy would read % as a
+    parameter).
+    """
     op.get_bind().connection.driver_connection.execute(
         Path(__file__).with_suffix(".sql").read_text(encoding="utf-8")
     )

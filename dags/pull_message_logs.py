@@ -1,0 +1,43 @@
+"""### Pull the message log
+
+Reads CM.com's own log of what was sent and received, for the last days again, and brings every message's
+state up to it. Messages whose fate was uncertain are settled here; replies that no webhook brought are found
+here. Safe to repeat at any time.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from airflow.sdk import DAG, task
+from wiring.access import cm_com, database
+from wiring.entities import entity_dag, for_each_entity, messages
+from wiring.errors import task_errors
+
+from include.entities import Entity, load_entity
+
+
+def build(entity: Entity) -> DAG:
+    with entity_dag(
+        "pull_message_logs",
+        entity,
+        doc=__doc__,
+        description=f"Fetch from CM.com's log what became of {entity.settings.label}'s messages",
+        duties=("engineer", "marketer"),
+        schedule=entity.settings.schedules.pull_message_logs,
+    ) as dag:
+
+        @task(outlets=[messages(entity)])
+        @task_errors
+        def pull_log(entity: str) -> dict[str, int]:
+            """Read the log's new windows and apply every status and reply."""
+            from include.message_log import pull
+
+            settings = load_entity(entity)
+            return pull(settings, cm_com(settings), dsn=database(), now=datetime.now(UTC)).counts
+
+        pull_log(entity.name)
+    return dag
+
+
+globals().update(for_each_entity(build))

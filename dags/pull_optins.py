@@ -1,0 +1,56 @@
+"""### Pull the opt-ins
+
+Reads every source of the entity (what changed since the last time) and puts the records aside for
+reconciling: numbers in one form, consent as yes or no, and a reason for every record that cannot be taken.
+Nobody's subscription changes here.
+
+Runs on the entity's schedule; safe to repeat at any time. Affects nobody until `reconcile_subscriptions` has
+run.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from airflow.sdk import DAG, get_current_context, task
+from wiring.access import database, source_access
+from wiring.entities import entity_dag, for_each_entity, optins
+from wiring.errors import task_errors
+
+from include.entities import Entity, load_entity
+
+
+@task(map_index_template="{{ source }}")
+@task_errors
+def pull_source(entity: str, source: str) -> dict[str, int]:
+    """Read one source since its last watermark and stage what it says."""
+    from include.optins import pull
+
+    settings = load_entity(entity)
+    run_key = get_current_context()["dag_run"].run_id
+    chosen = settings.source(source)
+    with source_access(chosen) as access:
+        done = pull(settings, chosen, access, dsn=database(), run_key=run_key, now=datetime.now(UTC))
+    return {"pulled": done.pulled, "staged": done.staged, "rejected": done.rejected}
+
+
+def build(entity: Entity) -> DAG:
+    with entity_dag(
+        "pull_optins",
+        entity,
+        doc=__doc__,
+        description=f"Read who opted in or out of {entity.settings.label} on WhatsApp, from every source",
+        duties=("engineer",),
+        schedule=entity.settings.schedules.pull_optins,
+    ) as dag:
+
+        @task(outlets=[optins(entity)], trigger_rule="all_done")
+        def announce(entity: str) -> None:
+            """Tell the reconciliation that records are waiting, from the sources that could be read."""
+
+        sources = [source.name for source in entity.sources]
+        pull_source.partial(entity=entity.name).expand(source=sources) >> announce(entity.name)
+    return dag
+
+
+globals().update(for_each_entity(build))

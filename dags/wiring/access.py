@@ -1,0 +1,132 @@
+"""Airflow's connections turned into what `include` takes: a DSN, a source's access, a CM.com messenger."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Self
+
+from airflow.sdk import Connection
+
+from include.database.connect import CONNECTION_ID, dsn_from_parts
+from include.entities import Entity, Source
+
+if TYPE_CHECKING:
+    from cm_com.delivery import Delivery
+    from cm_com.hooks import CmComHook
+    from cm_com.messenger import CmComMessenger
+
+    from include.campaigns.messenger import Outgoing
+
+
+def database() -> str:
+    """The DSN of the project's database, from the connection `whatsapp_db`."""
+    connection = Connection.get(CONNECTION_ID)
+    return dsn_from_parts(
+        host=connection.host,
+        port=connection.port,
+        login=connection.login,
+        password=connection.password,
+        schema=connection.schema,
+    )
+
+
+def cm_com(entity: Entity) -> CmComHook:
+    """The hook of the entity's integration."""
+    from cm_com.hooks import CmComHook
+
+    return CmComHook(cm_com_conn_id=entity.settings.connection)
+
+
+@contextmanager
+def source_access(source: Source) -> Iterator[Any]:
+    """What the source's kind reads from: a database connection, an HTTP address with its credentials, or a
+    folder.
+    """
+    if source.connection is None:
+        yield None
+        return
+    connection = Connection.get(source.connection)
+    if source.kind == "sql":
+        raw = connection.get_hook().get_conn()
+        try:
+            yield raw
+        finally:
+            raw.close()
+    elif source.kind == "file":
+        from airflow.sdk import ObjectStoragePath
+
+        extra = connection.extra_dejson
+        path = extra.get("path") or f"{connection.schema or ''}/{connection.host or ''}"
+        scheme = "file" if connection.conn_type == "fs" else connection.conn_type
+        yield ObjectStoragePath(f"{scheme}://{path}", conn_id=None if scheme == "file" else source.connection)
+    else:
+        from include.optins.sources import HttpAccess
+
+        headers = {str(key): str(value) for key, value in connection.extra_dejson.get("headers", {}).items()}
+        if connection.password and not connection.login:
+            headers["Authorization"] = f"Bearer {connection.password}"
+        yield HttpAccess(
+            base_url=_base_url(connection),
+            headers=headers,
+            auth=(connection.login, connection.password or "") if connection.login else None,
+        )
+
+
+def suppression_key() -> bytes:
+    """The key of the suppression list, the same for every part of the system."""
+    from include.subscriptions import suppression_key_from_environment
+
+    return suppression_key_from_environment()
+
+
+class LedgerMessenger:
+    """CM.com's messenger as the sender of campaigns wants it. Use as `async with`."""
+
+    def __init__(self, hook: CmComHook) -> None:
+        self._messenger: CmComMessenger = hook.messenger()
+        self._sender = hook.settings.sender or ""
+        self.batch_size = self._messenger.batch_size
+
+    async def __aenter__(self) -> Self:
+        await self._messenger.__aenter__()
+        return self
+
+    async def __aexit__(self, *error: Any) -> None:
+        await self._messenger.__aexit__(*error)
+
+    def encode(self, message: Outgoing) -> bytes:
+        """The message as CM.com's JSON. Raises ValueError when CM.com could not take it."""
+        import msgspec
+        from cm_com.wire.messages import Button, TemplateMessage, Text, message_dict
+
+        return msgspec.json.encode(
+            message_dict(
+                TemplateMessage(
+                    to=message.phone,
+                    sender=self._sender,
+                    reference=message.reference,
+                    namespace=message.namespace,
+                    template=message.template,
+                    language=message.language,
+                    content=message.fallback_text,
+                    body=[Text(value) for value in message.variables],
+                    buttons=[
+                        Button(index=i, kind="quick_reply", value=payload) for i, payload in message.payloads
+                    ],
+                    groupings=message.groupings,
+                )
+            )
+        )
+
+    async def send(self, messages: Sequence[bytes]) -> Delivery:
+        """Post one batch."""
+        return await self._messenger.send(messages)
+
+
+def _base_url(connection: Connection) -> str:
+    host = connection.host or "localhost"
+    if "://" in host:
+        return host.rstrip("/") + (f":{connection.port}" if connection.port else "")
+    scheme = connection.schema or ("https" if connection.conn_type == "https" else "http")
+    return f"{scheme}://{host}" + (f":{connection.port}" if connection.port else "")

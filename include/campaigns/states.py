@@ -1,0 +1,70 @@
+"""A campaign's states and who may move it. The database holds the state, so that every worker obeys it at
+once.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import psycopg
+
+from include.campaigns.errors import CampaignNotReady, PlanChanged
+from include.database import connect, named_sql, require_current
+
+SQL = named_sql(__file__, "approval.sql")
+OPEN = ("planned", "approved", "sending", "paused")
+
+
+def approve(*, dsn: str, campaign_id: int, plan_hash: str, approved_by: str, now: datetime) -> None:
+    """Record who approved which plan. Raises PlanChanged when the campaign's plan is another one."""
+    with connect(dsn, application="whatsapp approve") as conn:
+        require_current(conn)
+        if (
+            SQL.approve(conn, campaign_id=campaign_id, plan_hash=plan_hash, approved_by=approved_by, now=now)
+            is None
+        ):
+            campaign = read(conn, campaign_id)
+            if campaign["plan_hash"] != plan_hash:
+                raise PlanChanged(
+                    f"Campaign {campaign_id} is planned as {campaign['plan_hash']}, not as {plan_hash}. "
+                    "Look at the plan again and approve it anew."
+                )
+            if campaign["approved_at"] is None:
+                raise CampaignNotReady(
+                    f"Campaign {campaign_id} is {campaign['state']} and cannot be approved."
+                )
+
+
+def cancel(*, dsn: str, campaign_id: int, reason: str, now: datetime) -> bool:
+    """End a campaign for good: nothing more is claimed. True when this call ended it."""
+    return _move(dsn, campaign_id, "cancelled", reason, OPEN, now)
+
+
+def pause(*, dsn: str, campaign_id: int, reason: str, now: datetime) -> bool:
+    """Stop claiming until `resume`. True when this call paused it."""
+    return _move(dsn, campaign_id, "paused", reason, ("approved", "sending"), now)
+
+
+def resume(*, dsn: str, campaign_id: int, now: datetime) -> bool:
+    """Let a paused campaign go on where it stopped. True when this call resumed it."""
+    return _move(dsn, campaign_id, "sending", None, ("paused",), now)
+
+
+def read(conn: psycopg.Connection[Any], campaign_id: int) -> dict[str, Any]:
+    """The campaign's row. Raises CampaignNotReady when there is none."""
+    campaign: dict[str, Any] | None = SQL.campaign(conn, campaign_id=campaign_id)
+    if campaign is None:
+        raise CampaignNotReady(f"There is no campaign {campaign_id}.")
+    return campaign
+
+
+def _move(
+    dsn: str, campaign_id: int, state: str, reason: str | None, from_states: tuple[str, ...], now: datetime
+) -> bool:
+    with connect(dsn, application="whatsapp campaign") as conn:
+        require_current(conn)
+        moved = SQL.change_state(
+            conn, campaign_id=campaign_id, state=state, reason=reason, from_states=list(from_states), now=now
+        )
+        return moved is not None
