@@ -31,7 +31,8 @@ class Secrets:
     jwt_secret: str = field(repr=False)
     api_secret: str = field(repr=False)
     product_token: str = field(repr=False)
-    webhook_path: str = field(repr=False)
+    webhook_secret: str = field(repr=False)
+    suppression_key: str = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -74,10 +75,11 @@ def _secrets(file: Path) -> Secrets:
             jwt_secret=secrets.token_urlsafe(64),
             api_secret=secrets.token_urlsafe(32),
             product_token=_guid(),
-            webhook_path=secrets.token_urlsafe(32),
+            webhook_secret=secrets.token_urlsafe(32),
+            suppression_key=secrets.token_hex(32),
         )
     )
-    values = {**made, **known}
+    values = {name: known.get(name, value) for name, value in made.items()}
     with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
         json.dump(values, out)
     return Secrets(**values)
