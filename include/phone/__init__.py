@@ -1,5 +1,7 @@
 """Phone numbers in bulk: E.164, country, mobile or not, match key, time zone, mask."""
 
 from include.phone.bulk import normalize
+from include.phone.match import match_key
+from include.phone.zones import time_zone
 
-__all__ = ["normalize"]
+__all__ = ["match_key", "normalize", "time_zone"]
