@@ -1,0 +1,17 @@
+"""Statuses that come back, from webhooks and from CM.com's message log, through one idempotent way in."""
+
+from include.message_log.events import Applied, StatusEvent, apply_events, commit_events
+from include.message_log.pull import LogResult, backfill, pull
+from include.message_log.rows import LogRow, MessageLog
+
+__all__ = [
+    "Applied",
+    "LogResult",
+    "LogRow",
+    "MessageLog",
+    "StatusEvent",
+    "apply_events",
+    "backfill",
+    "commit_events",
+    "pull",
+]

@@ -10,6 +10,8 @@ from typing import Any, Literal, Self
 
 import msgspec
 import psycopg
+from psycopg.errors import DeadlockDetected, SerializationFailure
+from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from include.campaigns import reference as references
 from include.database import named_sql
@@ -84,6 +86,20 @@ def apply_events(
             applied += _apply(conn, chunk, entities, now)
             chunk = []
     return applied + _apply(conn, chunk, entities, now) if chunk else applied
+
+
+@retry(
+    retry=retry_if_exception_type((DeadlockDetected, SerializationFailure)),
+    stop=stop_after_attempt(5),
+    wait=wait_random_exponential(multiplier=0.05, max=1),
+    reraise=True,
+)
+def commit_events(
+    conn: psycopg.Connection[Any], events: Sequence[StatusEvent], *, entities: Sequence[str], now: datetime
+) -> Applied:
+    """`apply_events` in a transaction of its own, again when it and a sender waited for each other."""
+    with conn.transaction():
+        return apply_events(conn, events, entities=entities, now=now)
 
 
 def _apply(

@@ -115,3 +115,37 @@ select (select count(*) from incoming) as received,
         from recorded r
         join known k using (month, campaign_id, subscription_id, attempt, status, occurred_at)
         where r.status = 'failed' and r.error_code = any(:stop_codes::integer[])) as stops;
+
+-- name: watermark(entity, direction)$
+-- Up to when the log was read in full; null at first. Read only.
+select max(to_time) from log_window where entity = :entity and direction = :direction;
+
+-- name: record_window(entity, direction, from_time, to_time, rows, now)!
+-- A span was read in full. Repeatable.
+insert into log_window (entity, direction, from_time, to_time, rows, pulled_at)
+values (:entity, :direction, :from_time, :to_time, :rows, :now)
+on conflict (entity, direction, from_time, to_time) do update set rows = excluded.rows, pulled_at = excluded.pulled_at;
+
+-- name: last_revisit(name)$
+-- When days with open messages were last read again. Read only.
+select value::timestamptz from setting where name = :name;
+
+-- name: record_revisit(name, now)!
+-- Repeatable.
+insert into setting (name, value) values (:name, :now::timestamptz::text)
+on conflict (name) do update set value = excluded.value, updated_at = now();
+
+-- name: open_days(entity, since)
+-- Days (UTC) on which messages left whose end is not known yet. Reads the ledger rows of the entity's recent campaigns.
+select distinct (coalesce(m.accepted_at, m.claimed_at) at time zone 'UTC')::date as day
+from campaign c join campaign_message m on m.month = c.month and m.campaign_id = c.id
+where c.entity = :entity and coalesce(c.started_at, c.created_at) >= :since
+  and m.state in ('sending', 'uncertain', 'accepted') and coalesce(m.accepted_at, m.claimed_at) >= :since;
+
+-- name: books(entity, since, until)^
+-- Messages of ours that left in the span: how many the log has never shown, and how many wait for an answer. Read only.
+select count(*) filter (where m.accepted_at is not null and m.logged_at is null) as missing,
+       count(*) filter (where m.state in ('sending', 'uncertain')) as uncertain
+from campaign c join campaign_message m on m.month = c.month and m.campaign_id = c.id
+where c.entity = :entity and coalesce(c.settled_at, 'infinity') >= :since
+  and coalesce(m.accepted_at, m.claimed_at) >= :since and coalesce(m.accepted_at, m.claimed_at) < :until;
