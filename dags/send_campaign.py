@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import DAG, Param, get_current_context, task
-from wiring.access import LedgerMessenger, cm_com, database
+from wiring.access import cm_com, database
 from wiring.entities import entity_dag, for_each_entity, messages
 from wiring.errors import task_errors
 
@@ -103,7 +103,7 @@ def send(entity: str, planned: dict[str, object], worker: int) -> dict[str, obje
     done = send_planned(
         settings,
         int(str(planned["campaign_id"])),
-        lambda: LedgerMessenger(hook),
+        hook.messenger,
         SendSettings(worker=f"send-{worker}", messages_per_second=rate),
         dsn=database(),
     )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Connection
 
@@ -12,11 +12,8 @@ from include.database.connect import CONNECTION_ID, dsn_from_parts
 from include.entities import Entity, Source
 
 if TYPE_CHECKING:
-    from cm_com.delivery import Delivery
     from cm_com.hooks import CmComHook
-    from cm_com.messenger import CmComMessenger
 
-    from include.campaigns.messenger import Outgoing
 
 
 def database() -> str:
@@ -78,50 +75,6 @@ def suppression_key() -> bytes:
     from include.subscriptions import suppression_key_from_environment
 
     return suppression_key_from_environment()
-
-
-class LedgerMessenger:
-    """CM.com's messenger as the sender of campaigns wants it. Use as `async with`."""
-
-    def __init__(self, hook: CmComHook) -> None:
-        self._messenger: CmComMessenger = hook.messenger()
-        self._sender = hook.settings.sender or ""
-        self.batch_size = self._messenger.batch_size
-
-    async def __aenter__(self) -> Self:
-        await self._messenger.__aenter__()
-        return self
-
-    async def __aexit__(self, *error: Any) -> None:
-        await self._messenger.__aexit__(*error)
-
-    def encode(self, message: Outgoing) -> bytes:
-        """The message as CM.com's JSON. Raises ValueError when CM.com could not take it."""
-        import msgspec
-        from cm_com.wire.messages import Button, TemplateMessage, Text, message_dict
-
-        return msgspec.json.encode(
-            message_dict(
-                TemplateMessage(
-                    to=message.phone,
-                    sender=self._sender,
-                    reference=message.reference,
-                    namespace=message.namespace,
-                    template=message.template,
-                    language=message.language,
-                    content=message.fallback_text,
-                    body=[Text(value) for value in message.variables],
-                    buttons=[
-                        Button(index=i, kind="quick_reply", value=payload) for i, payload in message.payloads
-                    ],
-                    groupings=message.groupings,
-                )
-            )
-        )
-
-    async def send(self, messages: Sequence[bytes]) -> Delivery:
-        """Post one batch."""
-        return await self._messenger.send(messages)
 
 
 def _base_url(connection: Connection) -> str:

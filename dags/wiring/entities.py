@@ -27,7 +27,14 @@ def readable_entities() -> list[Entity]:
 
 
 def entity_dag(
-    verb: str, entity: Entity, *, doc: str | None, description: str, duties: tuple[str, ...], **options: Any
+    verb: str,
+    entity: Entity,
+    *,
+    doc: str | None,
+    description: str,
+    duties: tuple[str, ...],
+    schedule: Any,
+    **options: Any,
 ) -> DAG:
     """The Dag `<verb>__<entity>`: never two runs at once, no catch-up, open to the entity's own roles.
 

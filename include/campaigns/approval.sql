@@ -1,22 +1,22 @@
--- name: approve^
+-- name: approve(now, approved_by, campaign_id, plan_hash)^
 -- planned -> approved, only for the plan that was looked at. Repeating it changes nothing.
 update campaign
 set state = 'approved', approved_at = :now, approved_by = :approved_by, updated_at = :now
 where id = :campaign_id and plan_hash = :plan_hash and state = 'planned'
 returning id;
 
--- name: campaign^
+-- name: campaign(campaign_id)^
 -- One campaign. Read only.
 select id, entity, name, connection_id, month, state, state_reason, plan_hash, parameters, parameters_hash, target,
        approved_by, approved_at
 from campaign where id = :campaign_id;
 
--- name: start!
+-- name: start(now, campaign_id)!
 -- approved -> sending. Repeating it (a retried task, the second worker) changes nothing.
 update campaign set state = 'sending', started_at = coalesce(started_at, :now), updated_at = :now
 where id = :campaign_id and state = 'approved';
 
--- name: change_state^
+-- name: change_state(state, reason, now, campaign_id, from_states)^
 -- Any of `from_states` -> `state` with a reason. Every worker sees it at its next claim.
 update campaign set state = :state, state_reason = :reason, updated_at = :now,
        sent_at = case when :state in ('sent', 'settled') then coalesce(sent_at, :now) else sent_at end,

@@ -1,4 +1,4 @@
--- name: claim
+-- name: claim(month, campaign_id, messages, lane)
 -- planned -> sending (or -> excluded, when the person may no longer be messaged), and what is needed to send it.
 -- One transaction by itself; workers skip each other's rows; consent and suppression are read in the same statement.
 with due as (
@@ -27,7 +27,7 @@ from judged j
 where m.month = j.month and m.campaign_id = j.campaign_id and m.subscription_id = j.subscription_id
 returning m.subscription_id, m.attempt, m.reference, m.language, m.variables, m.reason, j.phone;
 
--- name: record_outcomes!
+-- name: record_outcomes(now, people, attempts, states, codes, month, campaign_id)!
 -- What the gateway said of claimed rows: accepted, rejected, uncertain, or planned again (certainly not sent).
 -- A status that overtook the answer stays; a row that a successor called uncertain is never planned again.
 update campaign_message m
@@ -47,32 +47,32 @@ where m.month = :month and m.campaign_id = :campaign_id and m.subscription_id = 
        or (m.state = 'uncertain' and t.state in ('accepted', 'rejected'))
        or (t.state = 'accepted' and m.accepted_at is null and m.state in ('delivered', 'read', 'failed')));
 
--- name: unclaim!
+-- name: unclaim(month, campaign_id, lane)!
 -- sending -> planned for rows of one lane of this very process whose claim was committed without our knowing: they were
 -- never posted, since a lane posts only what a claim returned to it.
 update campaign_message
 set state = 'planned', claimed_by = null, claimed_at = null, updated_at = clock_timestamp()
 where month = :month and campaign_id = :campaign_id and state = 'sending' and claimed_by = :lane;
 
--- name: call_uncertain!
+-- name: call_uncertain(month, campaign_id, worker_pattern)!
 -- sending -> uncertain for what earlier processes of this worker left behind: whether it was posted is not known.
 update campaign_message
 set state = 'uncertain', updated_at = clock_timestamp()
 where month = :month and campaign_id = :campaign_id and state = 'sending' and claimed_by like :worker_pattern;
 
--- name: call_stale_uncertain!
+-- name: call_stale_uncertain(month, campaign_id, before)!
 -- sending -> uncertain for whatever was claimed before a time, by whomever.
 update campaign_message
 set state = 'uncertain', updated_at = clock_timestamp()
 where month = :month and campaign_id = :campaign_id and state = 'sending' and claimed_at < :before;
 
--- name: close_planned!
+-- name: close_planned(reason, month, campaign_id)!
 -- planned -> expired with a reason, when a campaign ends before they were sent.
 update campaign_message
 set state = 'expired', reason = :reason, updated_at = clock_timestamp()
 where month = :month and campaign_id = :campaign_id and state = 'planned';
 
--- name: outlook^
+-- name: outlook(campaign_id)^
 -- What a lane that found nothing to claim needs to know. Read only.
 select c.state, c.state_reason,
        exists (select from campaign_message m where m.month = c.month and m.campaign_id = c.id and m.state = 'planned'
@@ -81,7 +81,7 @@ select c.state, c.state_reason,
         where m.month = c.month and m.campaign_id = c.id and m.state = 'planned') as next_due
 from campaign c where c.id = :campaign_id;
 
--- name: counts
+-- name: counts(month, campaign_id)
 -- Ledger rows of a campaign by state. Read only.
 select state, count(*) as messages from campaign_message
 where month = :month and campaign_id = :campaign_id group by state;

@@ -1,25 +1,25 @@
--- name: register!
+-- name: register(connection_id, messages_per_second)!
 -- The integration's rate, as its connection says now. Safe to run concurrently.
 insert into integration (connection_id, messages_per_second) values (:connection_id, :messages_per_second)
 on conflict (connection_id) do update
 set messages_per_second = excluded.messages_per_second, updated_at = now()
 where integration.messages_per_second <> excluded.messages_per_second;
 
--- name: lock_rate^
+-- name: lock_rate(connection_id)^
 -- The rate, locked: workers of one integration agree on their shares one after the other.
 select messages_per_second from integration where connection_id = :connection_id for update;
 
--- name: drop_expired!
+-- name: drop_expired(connection_id, worker)!
 -- Leases of workers that are gone. A worker stops by itself one second before its lease expires.
 delete from sender_lease where connection_id = :connection_id and expires_at < clock_timestamp() and worker <> :worker;
 
--- name: join_in!
+-- name: join_in(connection_id, worker, ttl)!
 -- Be counted, with no share yet.
 insert into sender_lease (connection_id, worker, share, held, held_until, expires_at)
 values (:connection_id, :worker, 0, 0, clock_timestamp(), clock_timestamp() + make_interval(secs => :ttl))
 on conflict (connection_id, worker) do nothing;
 
--- name: renew^
+-- name: renew(connection_id, worker, rate, hold, ttl)^
 -- Take the fair share as far as others have let go of it. Called with the integration's row locked.
 with ranked as (
     select worker, row_number() over (order by worker) - 1 as position, count(*) over () as workers
@@ -42,7 +42,7 @@ from wanted
 where l.connection_id = :connection_id and l.worker = :worker
 returning l.share;
 
--- name: leave!
+-- name: leave(hold, connection_id, worker)!
 -- Give the share back; it stays held until the last second's messages are out of every window.
 update sender_lease
 set share = 0, held = greatest(share, held), held_until = clock_timestamp() + make_interval(secs => :hold),

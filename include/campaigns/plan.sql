@@ -1,21 +1,21 @@
--- name: campaign_of_run^
+-- name: campaign_of_run(entity, run_key)^
 -- The campaign of an Airflow run, if it was planned before. Read only.
 select id, month, state, parameters_hash, plan_hash, target, connection_id
 from campaign where entity = :entity and run_key = :run_key
 for update;
 
--- name: new_campaign^
+-- name: new_campaign(entity, name, run_key, connection_id, month, parameters, parameters_hash)^
 -- One campaign for one run; a second planner of the same run waits here and then finds the first one's row.
 insert into campaign (entity, name, run_key, connection_id, month, parameters, parameters_hash)
 values (:entity, :name, :run_key, :connection_id, :month, :parameters, :parameters_hash)
 on conflict (entity, run_key) do nothing
 returning id;
 
--- name: ensure_month^
+-- name: ensure_month(month)^
 -- Create the month's partitions when they are missing. Safe to run concurrently.
 select ensure_month(:month)::text;
 
--- name: write_audience!
+-- name: write_audience(entity, countries, languages, attributes, category, recent_month, now, template_languages, default_language, variables, max_per_week, campaign_id, holdout, approved_languages, month)!
 -- The audience: one ledger row per person matched, in one statement. Whoever is not to be messaged is written too, as
 -- excluded, with the first reason that applies (order: docs/reports.md). Not safe twice: the primary key refuses.
 with matched as (
@@ -75,7 +75,7 @@ select :month, :campaign_id, j.id,
        case when j.reason is null then j.variables end
 from judged j;
 
--- name: close_plan^
+-- name: close_plan(now, parameters_hash, month, campaign_id)^
 -- Freeze target and plan hash. The hash covers the parameters and every planned row's person, language and variables.
 update campaign c
 set target = counted.target, plan_hash = counted.plan_hash, state = 'planned', planned_at = :now, updated_at = :now
@@ -90,7 +90,7 @@ from (
 where c.id = :campaign_id
 returning c.plan_hash, c.target;
 
--- name: waterfall
+-- name: waterfall(month, campaign_id)
 -- How many rows of a campaign per state and reason. Read only.
 select state, reason, count(*) as messages
 from campaign_message
@@ -98,7 +98,7 @@ where month = :month and campaign_id = :campaign_id
 group by state, reason
 order by state, reason;
 
--- name: planned_by_country
+-- name: planned_by_country(category, today, month, campaign_id)
 -- Planned messages per country of the number, with the price valid on a day. Read only.
 select m.country, count(*) as messages,
        (select r.price from rate r

@@ -1,4 +1,4 @@
--- name: record_template!
+-- name: record_template(entity, name, language, namespace, category, status, components, variables, now)!
 -- The state of one template in one language, as told now.
 insert into template (entity, name, language, namespace, category, status, components, variables, checked_at)
 values (:entity, :name, :language, :namespace, :category, :status, :components, :variables, :now)

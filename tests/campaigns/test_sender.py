@@ -1,0 +1,238 @@
+"""Sending through the real simulator: once, within the rate, and with the truth in the ledger whatever happens."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from cm_com.messenger import CmComMessenger
+from include.campaigns.errors import CampaignNotReady, GatewayUnreachable
+from include.campaigns.sender import SendReport, SendSettings, send
+from include.campaigns.states import pause, resume
+from include.database import connect
+from tests.support.campaigns import (
+    acme,
+    approve_templates,
+    approved,
+    planned,
+    register_templates,
+    settings,
+    states,
+    subscribe,
+)
+from tests.support.simulator import Simulator, running_simulator
+
+
+@pytest.fixture
+def simulator(tmp_path: Path) -> Iterator[Simulator]:
+    with running_simulator(db=tmp_path / "judge.db", speed=1000) as running:
+        register_templates(running, acme())
+        yield running
+
+
+@pytest.fixture
+def dsn(migrated_database: str) -> str:
+    approve_templates(migrated_database, acme())
+    return migrated_database
+
+
+def run(dsn: str, campaign_id: int, simulator: Simulator, *, worker: str = "send-0", **options: object) -> SendReport:
+    chosen = SendSettings(worker=worker, messages_per_second=1000, **options)  # type: ignore[arg-type]
+    return send(
+        acme(),
+        campaign_id,
+        lambda: CmComMessenger(settings(simulator), read_timeout=3, connect_timeout=1),
+        chosen,
+        dsn=dsn,
+    )
+
+
+def test_everybody_planned_gets_it_once_and_a_second_run_sends_nothing(dsn: str, simulator: Simulator) -> None:
+    subscribe(dsn, 700)
+    plan = approved(dsn, acme())
+    report = run(dsn, plan.campaign_id, simulator)
+    assert (report.ended, report.counts["accepted"]) == ("done", 700)
+    run(dsn, plan.campaign_id, simulator)
+    stats = simulator.stats()
+    assert stats["accepted"] == stats["unique_references"] == 700
+    assert stats["duplicate_recipients"] == stats["duplicate_references"] == 0
+    assert states(dsn, plan.campaign_id) == {"accepted": 700}
+    message = simulator.messages()[0]
+    assert "campaign-" in str(message)
+
+
+def test_two_workers_and_a_zombie_share_the_ledger_and_the_rate(dsn: str, simulator: Simulator) -> None:
+    subscribe(dsn, 1500)
+    plan = approved(dsn, acme())
+    with ThreadPoolExecutor(3) as pool:
+        names = ["send-0", "send-0", "send-1"]
+        list(pool.map(lambda name: run(dsn, plan.campaign_id, simulator, worker=name), names))
+    stats = simulator.stats()
+    assert stats["accepted"] == 1500
+    assert stats["duplicate_recipients"] == 0
+    assert stats["max_per_second"] <= 1020
+    assert states(dsn, plan.campaign_id) == {"accepted": 1500}
+
+
+def test_who_withdraws_after_the_plan_gets_nothing(dsn: str, simulator: Simulator) -> None:
+    subscribe(dsn, 10)
+    plan = approved(dsn, acme())
+    with connect(dsn) as conn:
+        conn.execute("update subscription set status = 'unsubscribed' where id <= 4")
+        conn.execute("update subscription set person_hash = 'h' where id = 5")
+        conn.execute("insert into suppression values ('acme', 'h', 'opted_out', 'tests')")
+    run(dsn, plan.campaign_id, simulator)
+    assert simulator.stats()["accepted"] == 5
+    assert states(dsn, plan.campaign_id) == {"accepted": 5, "excluded": 5}
+
+
+def test_nothing_is_sent_without_approval(dsn: str, simulator: Simulator) -> None:
+    subscribe(dsn, 3)
+    plan = planned(dsn, acme())
+    with pytest.raises(CampaignNotReady, match="not approved"):
+        run(dsn, plan.campaign_id, simulator)
+    assert simulator.stats()["messages"] == 0
+
+
+def test_a_refused_token_pauses_the_campaign_and_loses_nobody(dsn: str, simulator: Simulator) -> None:
+    subscribe(dsn, 50)
+    plan = approved(dsn, acme())
+    other = settings(simulator)
+    object.__setattr__(other, "token", "99999999-9999-9999-9999-999999999999")
+    chosen = SendSettings(worker="send-0", messages_per_second=1000)
+    report = send(acme(), plan.campaign_id, lambda: CmComMessenger(other), chosen, dsn=dsn)
+    assert report.ended == "paused"
+    with connect(dsn) as conn:
+        row = conn.execute("select state, state_reason from campaign").fetchone()
+    assert row is not None
+    assert row["state"] == "paused"
+    assert "token" in row["state_reason"]
+    assert states(dsn, plan.campaign_id) == {"planned": 50}
+    assert run(dsn, plan.campaign_id, simulator).ended == "paused"
+    assert resume(dsn=dsn, campaign_id=plan.campaign_id, now=datetime.now(UTC))
+    assert run(dsn, plan.campaign_id, simulator).ended == "done"
+    assert states(dsn, plan.campaign_id) == {"accepted": 50}
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"kind": "reset_after_body", "count": 2},
+        {"kind": "answer_lost", "count": 2},
+        {"kind": "html", "count": 2},
+        {"kind": "malformed_json", "count": 2},
+        {"kind": "hang", "seconds": 5, "count": 2},
+        {"kind": "wrong_shape", "count": 2},
+    ],
+    ids=lambda fault: fault["kind"],
+)
+def test_no_answer_is_uncertain_and_never_sent_again(dsn: str, simulator: Simulator, fault: dict[str, object]) -> None:
+    subscribe(dsn, 400)
+    plan = approved(dsn, acme())
+    simulator.faults({"path": "/v1.0/message", **fault})
+    run(dsn, plan.campaign_id, simulator)
+    simulator.faults()
+    run(dsn, plan.campaign_id, simulator)
+    found = states(dsn, plan.campaign_id)
+    assert found["uncertain"] == 20  # two requests of ten messages: one percent of the rate each
+    assert found["accepted"] == 380
+    assert simulator.stats()["duplicate_recipients"] == 0
+
+
+def test_being_asked_to_wait_sends_later(dsn: str, simulator: Simulator) -> None:
+    subscribe(dsn, 100)
+    plan = approved(dsn, acme())
+    simulator.faults({"kind": "unavailable", "status": 429, "count": 3, "retry_after": 1})
+    assert run(dsn, plan.campaign_id, simulator).ended == "done"
+    assert states(dsn, plan.campaign_id) == {"accepted": 100}
+    assert simulator.stats()["duplicate_recipients"] == 0
+
+
+def test_a_gateway_that_is_away_leaves_everything_planned(dsn: str, simulator: Simulator) -> None:
+    subscribe(dsn, 100)
+    plan = approved(dsn, acme())
+    simulator.stop()
+    with pytest.raises(GatewayUnreachable, match="Nothing is in doubt"):
+        run(dsn, plan.campaign_id, simulator, patience=3)
+    assert states(dsn, plan.campaign_id) == {"planned": 100}
+    simulator.start()
+    register_templates(simulator, acme())
+    run(dsn, plan.campaign_id, simulator)
+    assert simulator.stats()["accepted"] == 100
+
+
+def test_a_pause_stops_within_a_second_and_a_resume_goes_on(dsn: str, simulator: Simulator) -> None:
+    subscribe(dsn, 3000)
+    plan = approved(dsn, acme())
+    with ThreadPoolExecutor(1) as pool:
+        sending = pool.submit(run, dsn, plan.campaign_id, simulator)
+        time.sleep(1)
+        assert pause(dsn=dsn, campaign_id=plan.campaign_id, reason="tests", now=datetime.now(UTC))
+        paused = time.monotonic()
+        assert sending.result(timeout=10).ended == "paused"
+        assert time.monotonic() - paused < 1
+    assert 0 < simulator.stats()["accepted"] < 3000
+    resume(dsn=dsn, campaign_id=plan.campaign_id, now=datetime.now(UTC))
+    run(dsn, plan.campaign_id, simulator)
+    assert simulator.stats()["accepted"] == 3000
+    assert simulator.stats()["duplicate_recipients"] == 0
+
+
+KILLED = """
+import sys
+from cm_com.messenger import CmComMessenger
+from include.campaigns.sender import SendSettings, send
+from tests.support.campaigns import acme, settings
+from tests.support.simulator import Simulator
+from pathlib import Path
+dsn, campaign_id, url = sys.argv[1:]
+simulator = Simulator(Path("."), {})
+simulator.url = url
+chosen = SendSettings(worker="send-0", messages_per_second=1000)
+print("ready", flush=True)
+report = send(acme(), int(campaign_id), lambda: CmComMessenger(settings(simulator)), chosen, dsn=dsn)
+print(report.ended, flush=True)
+"""
+
+
+def test_kill_9_at_random_moments_repeats_nothing_and_loses_nobody(dsn: str, simulator: Simulator) -> None:
+    """The design's first two invariants, with a real process killed until the campaign is done."""
+    people, kills = 3000, 0
+    subscribe(dsn, people)
+    plan = approved(dsn, acme())
+    simulator.faults({"kind": "latency", "ms": 20, "path": "/v1.0/message"})
+    for _ in range(40):
+        process = subprocess.Popen(  # noqa: S603
+            [sys.executable, "-c", KILLED, dsn, str(plan.campaign_id), simulator.url],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        timer = threading.Timer(0.3 + 0.07 * (kills % 8), os.kill, (process.pid, signal.SIGKILL))
+        timer.start()
+        ended = process.stdout.read().strip()
+        timer.cancel()
+        process.wait()
+        if ended == "done":
+            break
+        kills += 1
+    assert ended == "done"
+    assert kills >= 5
+    found = states(dsn, plan.campaign_id)
+    stats = simulator.stats()
+    assert stats["duplicate_recipients"] == stats["duplicate_references"] == 0
+    assert sum(found.values()) == people
+    # What the judge has seen is accepted or uncertain with us, and what we call uncertain is at most what was in flight.
+    assert found["accepted"] <= stats["accepted"] <= found["accepted"] + found.get("uncertain", 0)
+    assert found.get("uncertain", 0) <= kills * 8 * 10
