@@ -92,7 +92,7 @@ class CmComHook(HttpHook):
         if self.settings.sender is None:
             raise CmComConfigError(
                 f"The sender number of connection {self.cm_com_conn_id} is missing. CM.com would send "
-                "from any number of the account. Write yours with its country code, such as +31687654321."
+                "from any number of the account. Write yours with its country code, such as +31600000000."
             )
         return CmComMessenger(
             self.settings,

@@ -37,7 +37,8 @@ closed by the server while the next request is being written leaves that request
 class Outgoing(Protocol):
     """What :meth:`CmComMessenger.encode` takes: one template message as an engine has it, whoever defines it.
 
-    ``phone`` in E.164; ``variables``: the body's texts; ``payloads``: the quick replies', each with its index.
+    ``phone`` in E.164; ``variables``: the body's texts; ``payloads``: the quick replies', each with its
+    index.
     """
 
     @property

@@ -156,7 +156,7 @@ def _sender(sender: str | None, place: str) -> str | None:
         return "+" + to_wire_number(sender)[2:]
     except ValueError:
         raise CmComConfigError(
-            f"The sender number of {place} is malformed. Write it with its country code: +31687654321."
+            f"The sender number of {place} is malformed. Write it with its country code: +31600000000."
         ) from None
 
 

@@ -161,7 +161,7 @@ def to_wire_number(number: str) -> str:
     """
     match = _NUMBER.fullmatch(number)
     if match is None:
-        raise ValueError("A phone number has to be in E.164, such as +31612345678.")
+        raise ValueError("A phone number has to be in E.164, such as +31600000000.")
     return "00" + match[1]
 
 

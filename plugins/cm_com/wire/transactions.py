@@ -167,7 +167,7 @@ def _moment(value: object) -> datetime | None:
 
 
 def _string(value: object) -> str | None:
-    return str(value) if value not in {None, ""} and isinstance(value, str | int) else None
+    return str(value) or None if isinstance(value, str | int) else None
 
 
 def _number(value: object) -> str | None:
@@ -184,6 +184,7 @@ def _integer(value: object) -> int | None:
 
 def _decimal(value: object) -> Decimal | None:
     try:
-        return Decimal(str(value)) if isinstance(value, str | int | float) else None
+        number = Decimal(str(value)) if isinstance(value, str | int | float) else None
     except InvalidOperation:
         return None
+    return number if number is not None and number.is_finite() else None

@@ -1,0 +1,1 @@
+"""Tests of the CM.com provider: pure wire tests, a scripted server for faults, the simulator, Airflow."""
