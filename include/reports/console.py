@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from include.reports.failures import Failure, explain_all
 from include.reports.funnel import Funnel
 
 LABEL = 26
@@ -11,7 +12,7 @@ BAR = 30
 
 
 def report_text(funnel: Funnel, *, now: datetime | None = None) -> str:
-    """The funnel with bars, the reasons behind it, times, cost and balance; lines of at most 90 characters."""
+    """The funnel with bars, the reasons behind it, times, cost and balance."""
     lines = [f"Campaign {funnel.campaign_id} · {funnel.entity} · {funnel.name} · {_state(funnel, now)}", ""]
     lines += [
         _step(funnel, "Target", funnel.target),
@@ -60,15 +61,24 @@ def _only_some(funnel: Funnel, names: tuple[str, ...]) -> list[str]:
 
 
 def _reasons(funnel: Funnel, bucket: str) -> list[str]:
-    lines = []
-    for row in funnel.reasons:
-        if row["bucket"] != bucket:
-            continue
-        code = f"{row['error_source'] or 'code'} {row['error_code']}" if row["error_code"] is not None else ""
-        words = row["reason"].replace("_", " ")
-        label = f"  {words or code}" + (f" ({code})" if words and code else "")
-        lines.append(f"{label:<{LABEL}}{row['messages']:>9,}")
-    return lines
+    if bucket == "excluded":
+        return [_line(reason.replace("_", " "), people) for reason, people in funnel.excluded_by_reason()]
+    return [
+        _line(failure.label, failure.messages) + f"  {failure.meaning} ({_code(failure)})"
+        for failure in explain_all(row for row in funnel.reasons if row["bucket"] == bucket)
+    ]
+
+
+def _line(label: str, people: int) -> str:
+    return f"{'  ' + label:<{LABEL}}{people:>9,}"
+
+
+def _code(failure: Failure) -> str:
+    if failure.code is None:
+        return "no code"
+    return f"code {failure.code}" + (
+        f", Meta {failure.meta_code}" if failure.meta_code != failure.code and failure.meta_code else ""
+    )
 
 
 def _time(row: dict[str, object]) -> str:

@@ -18,7 +18,7 @@ LIFETIME = timedelta(days=31)
 
 @dataclass(frozen=True, slots=True)
 class Funnel:
-    """Every figure of one campaign. Counts are people; rates are 0 to 1, or None where nothing was delivered."""
+    """Every figure of one campaign. Counts are people; rates 0 to 1, None where nothing was delivered."""
 
     campaign_id: int
     entity: str
@@ -96,9 +96,9 @@ class Funnel:
 
 
 def funnel(conn: psycopg.Connection[Any], campaign_id: int, *, live: bool = False) -> Funnel:
-    """The campaign's figures: the roll-up, or counted in the ledger when `live` or when there is no roll-up yet.
+    """The campaign's figures: the roll-up, or counted in the ledger when `live` or never refreshed.
 
-    In the caller's transaction. A roll-up older than the ledger says so in `is_behind`. Raises CampaignUnknown.
+    A roll-up older than the ledger says so (`is_behind`). Raises CampaignUnknown.
     """
     header = campaign_header(conn, campaign_id)
     stored = None if live else SQL.read_campaign(conn, campaign_id=campaign_id)
@@ -125,7 +125,7 @@ def funnel(conn: psycopg.Connection[Any], campaign_id: int, *, live: bool = Fals
 
 
 def campaigns(conn: psycopg.Connection[Any], entities: str | Sequence[str], *, most: int = 200) -> list[Row]:
-    """The newest campaigns of the entities, newest first: a dict each, figures None before the first refresh."""
+    """The newest campaigns of the entities, a dict each, figures None before the first refresh."""
     names = [entities] if isinstance(entities, str) else list(entities)
     return list(SQL.list_campaigns(conn, entities=names, most=most))
 
@@ -133,8 +133,8 @@ def campaigns(conn: psycopg.Connection[Any], entities: str | Sequence[str], *, m
 def _build(header: Row, totals: Row, *parts: Any) -> Funnel:
     names = [field.name for field in fields(Funnel)]
     known: dict[str, Any] = {**header, **totals, "campaign_id": header["id"]}
-    groups = dict(zip(("reasons", "countries", "hours", "variants", "times"), map(tuple, parts), strict=True))
-    return Funnel(**{name: groups[name] if name in groups else known[name] for name in names})
+    known |= zip(("reasons", "countries", "hours", "variants", "times"), map(tuple, parts), strict=True)
+    return Funnel(**{name: known[name] for name in names})
 
 
 def _share(part: int, whole: int) -> float | None:

@@ -253,3 +253,34 @@ left join report_campaign r on r.campaign_id = c.id
 where c.entity = any (:entities)
 order by c.id desc
 limit :most;
+
+-- name: one_recipient(month, campaign_id, subscription_id)^
+-- One person in one campaign, with their present subscription.
+select m.subscription_id, m.reference, m.state, m.reason, m.error_source, m.error_code, m.country, m.language, m.variant,
+       m.attempt, m.consent_event_id, m.claimed_at, m.accepted_at, m.delivered_at, m.read_at, m.failed_at, m.replied_at,
+       m.clicked_at, m.opted_out_at, m.price, m.currency, s.phone, s.status as subscription_status,
+       s.status_at as subscription_status_at, s.reachability
+from campaign_message m
+join subscription s on s.id = m.subscription_id
+where m.month = :month and m.campaign_id = :campaign_id and m.subscription_id = :subscription_id;
+
+-- name: consent_of(consent_event_id)^
+-- The proof that allowed the message.
+select id, action, occurred_at, recorded_at, source, source_record_id, collection_point, method, wording_id,
+       wording_language
+from consent_event
+where id = :consent_event_id;
+
+-- name: events_of(month, campaign_id, subscription_id)
+-- Every status received for the person, in the order it happened.
+select attempt, status, error_code, occurred_at, recorded_at, source
+from message_event
+where month = :month and campaign_id = :campaign_id and subscription_id = :subscription_id
+order by occurred_at, recorded_at, status;
+
+-- name: replies_of(campaign_id, subscription_id)
+-- What kind of reply came when; never its text.
+select kind, occurred_at, source
+from inbound_message
+where campaign_id = :campaign_id and subscription_id = :subscription_id
+order by occurred_at, id;

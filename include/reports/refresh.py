@@ -1,7 +1,7 @@
 """Bring the roll-ups of an entity's campaigns up to date.
 
 A trigger marks a campaign in `report_change` in the transaction that changes one of its ledger rows, so only
-marked campaigns are counted again, and none is missed: the marks are taken first, the ledger is read after them.
+marked campaigns are counted again. None is missed: the marks are taken first, the ledger is read after them.
 """
 
 from __future__ import annotations

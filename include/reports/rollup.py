@@ -20,7 +20,7 @@ class CampaignUnknown(LookupError):
 
 @dataclass(frozen=True, slots=True)
 class Rollup:
-    """`totals` is a row of report_campaign without key and time; the rest are rows of the tables beside it."""
+    """`totals` is a row of report_campaign without key and time; the rest are rows of its breakdowns."""
 
     header: Row
     totals: Row

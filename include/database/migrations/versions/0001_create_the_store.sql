@@ -522,6 +522,13 @@ create trigger campaign_message_changed after update on campaign_message
 create trigger campaign_changed after insert or update of state, target on campaign
     for each row execute function report_note_campaign();
 
+create function spreadsheet_text(value text) returns text language sql immutable parallel safe
+return case when value ~ '^[=+@\t\r\n-]' then '''' || value else value end;
+comment on function spreadsheet_text is 'A cell that a spreadsheet would run as a formula, led by an apostrophe (OWASP: CSV injection).';
+create function utc_text(value timestamptz) returns text language sql immutable parallel safe
+return to_char(value at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"');
+comment on function utc_text is 'A time as ISO 8601 in UTC, whatever the session''s zone.';
+
 create view v_campaign_funnel as
 select c.entity, c.id as campaign_id, c.name, c.state, c.created_at, c.started_at, c.sent_at, c.settled_at,
        r.target, r.excluded, r.planned, r.waiting, r.sending, r.uncertain, r.expired, r.rejected, r.accepted,
