@@ -44,13 +44,9 @@ class Airflow:
         for process in self.running:
             process.check()
 
-    def stop(self) -> None:
-        """End all of them at the same time, with their children."""
-        processes.stop_all(self.running)
-
 
 def environment(
-    instance: Instance, postgres: Postgres, *, port: int, connections: Mapping[str, str]
+    instance: Instance, postgres: Postgres, *, entity: Entity, port: int, connections: Mapping[str, str]
 ) -> dict[str, str]:
     """The whole environment of Airflow's processes.
 
@@ -102,17 +98,23 @@ def environment(
         **{f"AIRFLOW__{name}": value for name, value in settings.items()},
         **{f"AIRFLOW_CONN_{name.upper()}": value for name, value in connections.items()},
         commands.ADMIN_PASSWORD_VARIABLE: instance.secrets.login,
+        "WHATSAPP_SUPPRESSION_KEY": instance.secrets.suppression_key,
+        "WHATSAPP_WEBHOOK_SECRETS": f"{entity.name}={instance.secrets.webhook_secret}",
         "NO_PROXY": "127.0.0.1,localhost",
         "no_proxy": "127.0.0.1,localhost",
         "PYTHONUNBUFFERED": "1",
     }
 
 
-def prepare_database(instance: Instance, postgres: Postgres, env: Mapping[str, str], *, fresh: bool) -> bool:
-    """Make the database ``airflow`` ready; return whether it is a new one.
+def has_template(postgres: Postgres) -> bool:
+    """Whether Airflow's migrations have run here for the versions that are installed."""
+    return postgres.has_database(_template_name())
 
-    Airflow's migrations take 15 s, so they run once, into a template that is copied; its name holds
-    what it depends on. ``fresh`` throws the present database away.
+
+def prepare_database(instance: Instance, postgres: Postgres, env: Mapping[str, str]) -> None:
+    """Create the database ``airflow`` if it is missing. Raises ProcessFailed.
+
+    Airflow's migrations take 15 s, so they run once, into a template that is copied.
     """
     template = _template_name()
     if not postgres.has_database(template):
@@ -124,22 +126,18 @@ def prepare_database(instance: Instance, postgres: Postgres, env: Mapping[str, s
         once["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC"] = f"postgresql+asyncpg://{there}"
         commands.initialise_airflow(once, instance.folder)
         postgres.rename_database(making, template)
-    if fresh:
-        postgres.drop_database("airflow")
-    new = not postgres.has_database("airflow")
     postgres.create_database("airflow", template=template)
-    return new
 
 
-def start(instance: Instance, env: Mapping[str, str]) -> Airflow:
-    """Start Airflow's parts, each in its own process group. `wait_until_ready` says when they can be used."""
+def start(instance: Instance, env: Mapping[str, str], running: list[processes.Process]) -> Airflow:
+    """Start Airflow's parts, each in its own process group, added to ``running``; then `wait_until_ready`."""
     url = env["AIRFLOW__API__BASE_URL"]
     airflow = Airflow(url, env, AirflowApi(url, "admin", instance.secrets.login), [])
     for name, (program, *arguments) in commands.AIRFLOW.items():
         command = [commands.program(program), *arguments]
-        airflow.running.append(
-            processes.start(name, command, folder=instance.folder, env=env, cwd=commands.ROOT)
-        )
+        process = processes.start(name, command, folder=instance.folder, env=env, cwd=commands.ROOT)
+        running.append(process)
+        airflow.running.append(process)
     return airflow
 
 

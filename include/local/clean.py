@@ -12,9 +12,9 @@ from include.local.instance import DEFAULT_HOME, HOME_VARIABLE
 
 
 def clean(home: Path) -> list[Path]:
-    """Remove ``home`` and the numbered folders beside it; return those that a running demo holds."""
+    """Remove ``home``, its numbered siblings and ``once``; return those that a running demo holds."""
     held = []
-    for folder in [home, *home.parent.glob(f"{home.name}-[0-9]*")]:
+    for folder in [home, *home.parent.glob(f"{home.name}-[0-9]*"), *home.parent.glob("once*")]:
         if not (folder / "lock").exists():
             continue
         with (folder / "lock").open("a") as lock:

@@ -94,7 +94,7 @@ def start(
     return Process(name, popen, log, record, stop_signal)
 
 
-def stop_all(running: Sequence[Process], *, timeout: float = 20.0) -> None:
+def stop_all(running: Sequence[Process], *, timeout: float = 12.0) -> None:
     """End several at the same time: each gets its signal first, then all are waited for."""
     families = [_family(process.popen.pid) for process in running]
     for process, family in zip(running, families, strict=True):
