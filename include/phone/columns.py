@@ -1,11 +1,12 @@
 """In and out of Arrow: what callers hand over as a column, and the frames they get back."""
 
 from collections.abc import Mapping
+from typing import TypeAlias
 
 import pandas as pd
 import pyarrow as pa
 
-Column = pd.Series | pa.Array | pa.ChunkedArray
+Column: TypeAlias = pd.Series | pa.Array | pa.ChunkedArray
 
 STRING = pd.ArrowDtype(pa.string())
 

@@ -12,31 +12,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from include.phone.automaton import Automaton
-from include.phone.nodes import UNDECIDED, Outcome, problem
+from include.phone import nodes
+from include.phone.nodes import Outcome, problem
 from include.phone.oracle import PROBLEMS
-
-# Symbols: the digits 0–9 are themselves, and all that `phonenumberutil` 9.0 tells apart besides them.
-END = 10
-PLUS = 11
-WORD = 12  # ASCII letters and #: skipped before a number, otherwise an extension or a vanity number
-FOREIGN = 13  # beyond ASCII: may be a digit, a plus or a separator
-OTHER = 14  # all other ASCII: skipped before a number and after it (`_UNWANTED_END_CHARS`)
-SEMICOLON = 15  # as OTHER, but before a number it may introduce a `;phone-context=`
+from include.phone.symbols import END, OTHER, PLUS, SEMICOLON, WINDOW, WORD
 
 STRIDE = 16
 PREFIX_WIDTH = 8
-TAIL_WIDTH = 16
+TAIL_WIDTH = WINDOW
 
-UNDECIDED_STATE = 0
-EMPTY_STATE = 1 * STRIDE
+# The first two final states.
+UNDECIDED = 0
+EMPTY = 1
 
 
 @dataclass(frozen=True)
 class Table:
     """All that running the automaton needs, as arrays that can be stored without pickling.
 
-    `steps`, flat (states × 16) int32: the next state. `roots`, one per entry of `regions`: the state to begin in;
-    the first region is "", none. Then per final state: `shown`, (finals × 24) bool, which of its 8 bytes of
+    `steps`, flat (states × 16): the next state. `roots`, one per entry of `regions`: the state to begin in; the
+    first region is "", none. Then per final state: `shown`, (finals × 24) bool, which of its 8 bytes of
     `prefix` and the row's last 16 digits are its E.164 form; `length` of that form, 0 if there is none;
     `country` and `problem`, indices into `countries` and `problems`, or -1; `is_mobile`.
     """
@@ -73,21 +68,21 @@ def _table(automaton: Automaton) -> Table:
     final_of = {outcome: final for final, outcome in enumerate(outcomes)}
 
     # States: the finals; for each a state "nothing but the end may follow"; the nodes; the entries.
-    nodes = 2 * finals
+    first = 2 * finals
     regions = list(automaton.dialled)
-    plus = nodes + len(ends)
+    plus = first + len(ends)
     roots = plus + 1 + np.arange(len(regions))
     states = np.zeros((plus + 1 + len(regions), STRIDE), dtype=np.int32)
     states[:finals] = np.arange(finals)[:, None]
-    after = np.arange(finals, nodes)
+    after = np.arange(finals, first)
     states[after, END] = after - finals
     for symbol in (PLUS, OTHER, SEMICOLON):
         states[after, symbol] = after
 
     rows = np.array(automaton.nodes.rows, dtype=np.int32)
     final = np.array([final_of.get(end, 0) for end in ends], dtype=np.int32)
-    body = states[nodes:plus]
-    body[:, :10] = np.where(rows == UNDECIDED, 0, nodes + rows)
+    body = states[first:plus]
+    body[:, :10] = np.where(rows == nodes.UNDECIDED, 0, first + rows)
     body[:, END] = final
     for symbol in (PLUS, OTHER, SEMICOLON):
         body[:, symbol] = np.where(final == 0, 0, finals + final)
@@ -98,12 +93,15 @@ def _table(automaton: Automaton) -> Table:
         states[root, PLUS] = plus
         states[root, [WORD, OTHER]] = root
 
+    prefix, shown = _layouts(outcomes)
     countries = sorted({outcome.country for outcome in outcomes if outcome and outcome.country})
     return Table(
         steps=(states * STRIDE).ravel(),
         roots=(roots * STRIDE).astype(np.int32),
         regions=np.array(regions),
-        **_layouts(outcomes),
+        prefix=prefix,
+        shown=shown,
+        length=shown.sum(axis=1).astype(np.uint8),
         country=np.array([_index(countries, o and o.country) for o in outcomes], dtype=np.int16),
         countries=np.array(countries),
         problem=np.array([_index(PROBLEMS, o and o.problem) for o in outcomes], dtype=np.int8),
@@ -116,7 +114,8 @@ def _index(values: Sequence[str], value: str | None) -> int:
     return -1 if value is None else values.index(value)
 
 
-def _layouts(outcomes: Sequence[Outcome | None]) -> dict[str, NDArray[np.uint8]]:
+def _layouts(outcomes: Sequence[Outcome | None]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """The columns `prefix` and `shown`."""
     prefix = np.zeros((len(outcomes), PREFIX_WIDTH), dtype=np.uint8)
     shown = np.zeros((len(outcomes), PREFIX_WIDTH + TAIL_WIDTH), dtype=np.bool_)
     for row, outcome in enumerate(outcomes):
@@ -124,7 +123,7 @@ def _layouts(outcomes: Sequence[Outcome | None]) -> dict[str, NDArray[np.uint8]]
         prefix[row, : len(literal)] = list(literal)
         shown[row, : len(literal)] = True
         shown[row, list(digits)] = True
-    return {"prefix": prefix, "shown": shown, "length": shown.sum(axis=1).astype(np.uint8)}
+    return prefix, shown
 
 
 def _layout(outcome: Outcome | None) -> tuple[bytes, tuple[int, ...]] | None:
