@@ -29,12 +29,12 @@ def build(entity: Entity) -> DAG:
 
         @task(outlets=[messages(entity)])
         @task_errors
-        def pull_log(entity: str) -> dict[str, int]:
+        def pull_log(entity: str) -> dict[str, object]:
             """Read the log's new windows and apply every status and reply."""
             from include.message_log import pull
 
             settings = load_entity(entity)
-            return pull(settings, cm_com(settings), dsn=database(), now=datetime.now(UTC)).counts
+            return pull(settings, cm_com(settings), dsn=database(), now=datetime.now(UTC)).as_counts()
 
         pull_log(entity.name)
     return dag

@@ -13,6 +13,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from airflow.sdk import DAG, Param, get_current_context, task
+from airflow.sdk.exceptions import AirflowFailException
 from wiring.access import database, suppression_key
 from wiring.entities import entity_dag, for_each_entity, optins, subscriptions
 from wiring.errors import task_errors
@@ -40,7 +41,7 @@ def build(entity: Entity) -> DAG:
 
         @task(outlets=[subscriptions(entity)])
         @task_errors
-        def reconcile(entity: str) -> dict[str, int]:
+        def reconcile(entity: str) -> dict[str, object]:
             """Apply every staged record to the consent ledger and the subscription table."""
             from include.subscriptions import reconcile as apply
 
@@ -52,7 +53,12 @@ def build(entity: Entity) -> DAG:
                 now=datetime.now(UTC),
                 release=release,
             )
-            return done.counts
+            if done.state == "held":
+                raise AirflowFailException(
+                    f"The guard holds this run: {done.guard}. Look at the figures; if they are right, start this "
+                    "Dag with `release` switched on."
+                )
+            return {"state": done.state, "rows_written": done.rows_written, **done.people}
 
         reconcile(entity.name)
     return dag

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from cm_com.hooks import CmComHook
 
 
-
 def database() -> str:
     """The DSN of the project's database, from the connection `whatsapp_db`."""
     connection = Connection.get(CONNECTION_ID)

@@ -53,7 +53,15 @@ def _final() -> tuple[type[Exception], ...]:
     from include.campaigns.errors import CampaignError
     from include.database import SchemaOutOfDate
     from include.entities import EntityProblems
-    from include.optins import OptinError
-    from include.subscriptions import SubscriptionError
+    from include.optins import SourceProblem
+    from include.subscriptions import SuppressionKeyProblem, WordingChanged
 
-    return (CmComError, CampaignError, SchemaOutOfDate, EntityProblems, OptinError, SubscriptionError)
+    return (
+        CmComError,
+        CampaignError,
+        SchemaOutOfDate,
+        EntityProblems,
+        SourceProblem,
+        SuppressionKeyProblem,
+        WordingChanged,
+    )

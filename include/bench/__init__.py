@@ -1,0 +1,33 @@
+"""Benchmarks: each measures itself against a peer or a floor in the same run. `ratio` is written so that
+larger is better.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+OUTPUT = Path("build/bench.json")
+
+
+def _e164() -> dict[str, Any]:
+    from include.phone.bench import e164
+
+    return e164()
+
+
+BENCHMARKS: dict[str, Callable[[], dict[str, Any]]] = {"e164": _e164}
+
+
+def run_benchmarks(names: list[str], *, echo: Callable[[str], None], output: Path = OUTPUT) -> None:
+    """Run benchmarks one after the other; each result replaces its entry in the file as soon as it is there."""
+    for name in names:
+        result = BENCHMARKS[name]()
+        entries = json.loads(output.read_text()) if output.exists() else {}
+        entries[name] = {**result, "python": platform.python_version()}
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.write_text(json.dumps(entries, indent=2, sort_keys=True) + "\n")
+        echo(f"{name}: {json.dumps(entries[name])}")

@@ -1,0 +1,176 @@
+"""`whatsapp …`: what one does outside Airflow's UI. Errors are one sentence and exit code 1; nothing is
+half-done.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, NoReturn, TypeVar
+
+import typer
+
+from include.database import DatabaseUnavailable, SchemaOutOfDate, connect, dsn_from_environment
+from include.database import migrate as migrate_schema
+from include.database import status as schema_status
+from include.entities import EntityProblems, entity_names, load_entity
+from include.simulator.gateway import simulator
+
+T = TypeVar("T")
+app = typer.Typer(no_args_is_help=True, help="WhatsApp campaigns on Airflow.", pretty_exceptions_enable=False)
+db = typer.Typer(no_args_is_help=True, help="The project's own database.")
+campaign = typer.Typer(no_args_is_help=True, help="Pause, resume or cancel a campaign.")
+app.add_typer(db, name="db")
+app.add_typer(campaign, name="campaign")
+app.command()(simulator)
+
+
+@app.command()
+def check(
+    entities: Annotated[list[str] | None, typer.Argument(help="Entities; all when left out.")] = None,
+) -> None:
+    """Check the entities' files: every mistake with file, line and remedy. Exit code 1 when there is one."""
+    names = entities or entity_names()
+    if not names:
+        _fail("There is no entity. Copy include/entities/acme, or set WHATSAPP_ENTITIES to their folder.")
+    wrong = 0
+    for name in names:
+        try:
+            entity = load_entity(name)
+        except EntityProblems as problems:
+            wrong += len(problems.problems)
+            for problem in problems.problems:
+                typer.echo(str(problem), err=True)
+        else:
+            typer.echo(
+                f"{name}: {len(entity.sources)} source(s), {len(entity.templates)} template(s), "
+                f"{len(entity.segments)} segment(s), {len(entity.campaigns)} campaign(s). All right."
+            )
+    if wrong:
+        _fail(f"{wrong} problem(s).")
+
+
+@db.command("migrate")
+def db_migrate() -> None:
+    """Bring the database to this code's schema; safe to run at any time, and twice at once."""
+    before = _or_fail(lambda: migrate_schema(dsn_from_environment()))
+    if before.is_current:
+        typer.echo(f"The database is at {before.head}; there was nothing to do.")
+    else:
+        typer.echo(
+            f"Migrated from {before.current or 'empty'} to {before.head}: {', '.join(before.pending)}."
+        )
+
+
+@db.command("status")
+def db_status() -> None:
+    """Say where the schema stands. Exit code 1 when a migration is pending."""
+    found = _or_fail(lambda: schema_status(dsn_from_environment()))
+    typer.echo(f"database: {found.current or 'empty'}, this code: {found.head}")
+    if not found.is_current:
+        pending = f"Pending: {', '.join(found.pending)}. Run `whatsapp db migrate`."
+        _fail(pending if found.pending else "The database is newer than this code: install the newest code.")
+
+
+@app.command()
+def webhook(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8088,
+) -> None:
+    """Take CM.com's status reports and replies, on a port of its own."""
+    from include.webhooks import SecretsProblem, serve
+
+    try:
+        serve(dsn=_or_fail(dsn_from_environment), host=host, port=port)
+    except SecretsProblem as problem:
+        _fail(str(problem))
+
+
+@app.command()
+def report(
+    campaign_id: Annotated[int, typer.Argument(metavar="CAMPAIGN", help="The campaign's number.")],
+    csv: Annotated[Path | None, typer.Option(help="Write one row per person to this file.")] = None,
+    phones: Annotated[bool, typer.Option(help="With --csv: full phone numbers.")] = False,  # noqa: FBT002
+) -> None:
+    """Print a campaign's funnel, counted from its ledger rows; with --csv also every person's row."""
+    from include.reports import CampaignUnknown, funnel, report_text, write_csv
+
+    def show() -> None:
+        with connect(dsn_from_environment(), application="whatsapp report") as conn:
+            typer.echo(report_text(funnel(conn, campaign_id, live=True), now=datetime.now(UTC)))
+            if csv is not None:
+                with csv.open("wb") as file:
+                    write_csv(conn, campaign_id, file, phones=phones)
+                typer.echo(f"Every person's row is in {csv}.")
+
+    try:
+        _or_fail(show)
+    except CampaignUnknown as unknown:
+        _fail(str(unknown))
+    except OSError as error:
+        _fail(f"{csv}: {error.strerror}.")
+
+
+@campaign.command("pause")
+def campaign_pause(
+    campaign_id: int, reason: Annotated[str, typer.Option(help="Shown in the report.")] = "paused by hand"
+) -> None:
+    """Stop sending within a second; `resume` goes on where it stopped."""
+    _change("pause", campaign_id, reason=reason)
+
+
+@campaign.command("resume")
+def campaign_resume(campaign_id: int) -> None:
+    """Let a paused campaign go on. Its Dag must be running, or be cleared from `send` on."""
+    _change("resume", campaign_id)
+
+
+@campaign.command("cancel")
+def campaign_cancel(
+    campaign_id: int, reason: Annotated[str, typer.Option(help="Shown in the report.")] = "cancelled by hand"
+) -> None:
+    """End a campaign for good; what has left stays counted."""
+    _change("cancel", campaign_id, reason=reason)
+
+
+@app.command()
+def bench(
+    name: Annotated[
+        str, typer.Argument(help="One of the names that `whatsapp bench list` prints, or `all`.")
+    ],
+) -> None:
+    """Measure against a peer or a floor in the same run, and write the entry into build/bench.json."""
+    from include.bench import BENCHMARKS, run_benchmarks
+
+    if name == "list":
+        typer.echo("\n".join(BENCHMARKS))
+    elif name != "all" and name not in BENCHMARKS:
+        _fail(f"There is no benchmark {name!r}. There are: {', '.join(BENCHMARKS)}.")
+    else:
+        run_benchmarks(list(BENCHMARKS) if name == "all" else [name], echo=typer.echo)
+
+
+def _change(verb: str, campaign_id: int, **options: Any) -> None:
+    from include.campaigns import states
+
+    change = getattr(states, verb)
+    moved = _or_fail(
+        lambda: change(dsn=dsn_from_environment(), campaign_id=campaign_id, now=datetime.now(UTC), **options)
+    )
+    if not moved:
+        _fail(f"Campaign {campaign_id} cannot do that: there is no such campaign, or its state forbids it.")
+    typer.echo(f"Campaign {campaign_id}: {verb} done.")
+
+
+def _or_fail(action: Callable[[], T]) -> T:
+    try:
+        return action()
+    except (DatabaseUnavailable, SchemaOutOfDate) as problem:
+        _fail(str(problem))
+
+
+def _fail(sentence: str) -> NoReturn:
+    typer.echo(sentence, err=True)
+    sys.exit(1)
