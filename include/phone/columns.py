@@ -40,7 +40,9 @@ def series_of(column: pa.Array | pa.ChunkedArray, like: Column) -> pd.Series:
 
 def _series(column: pa.Array | pa.ChunkedArray) -> pd.Series:
     if pa.types.is_boolean(column.type):
-        return pd.Series(column.to_numpy(zero_copy_only=False) if isinstance(column, pa.Array) else column.to_numpy())
+        return pd.Series(
+            column.to_numpy(zero_copy_only=False) if isinstance(column, pa.Array) else column.to_numpy()
+        )
     return pd.Series(pd.arrays.ArrowExtensionArray(column))
 
 

@@ -40,7 +40,7 @@ class Dialled:
         self._prefix_behind_code = _BehindCode(code, prefix.start(), prefix.row)
         self._exit = Tracker(
             [(way, _cut(way)) for way in international_prefixes(national.plan.regions[national.region])],
-            begin=lambda literal: abroad,
+            begin=lambda _: abroad,
             row=self._abroad_row,
         )
         self._code_length = len(code)

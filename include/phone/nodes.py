@@ -32,7 +32,7 @@ class Outcome(NamedTuple):
 
 def problem(code: str) -> Outcome:
     """The outcome of a number that is not valid."""
-    return Outcome(None, None, False, code)
+    return Outcome(emit=None, country=None, is_mobile=False, problem=code)
 
 
 class Nodes:

@@ -55,15 +55,15 @@ def classify(raw: str | None, region: str | None) -> Number:
     understood. `e164` is set if and only if `problem` is not. Raises nothing for any string.
     """
     if raw is None or not raw.strip():
-        return Number(None, None, False, "empty")
+        return _not_valid("empty")
     try:
         number = phonenumbers.parse(raw, region)
     except NumberParseException as error:
-        return Number(None, None, False, _parse_problem(error, region))
+        return _not_valid(_parse_problem(error, region))
     country = phonenumbers.region_code_for_number(number)
     if country is None or not phonenumbers.is_valid_number_for_region(number, country):
         reason = phonenumbers.is_possible_number_with_reason(number)
-        return Number(None, None, False, _LENGTH_PROBLEMS.get(reason, "invalid"))
+        return _not_valid(_LENGTH_PROBLEMS.get(reason, "invalid"))
     return Number(
         e164=phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164),
         # "001" is phonenumbers' name for calling codes of no country, such as +800.
@@ -71,6 +71,10 @@ def classify(raw: str | None, region: str | None) -> Number:
         is_mobile=phonenumbers.number_type(number) in MOBILE_TYPES,
         problem=None,
     )
+
+
+def _not_valid(problem: str) -> Number:
+    return Number(e164=None, country=None, is_mobile=False, problem=problem)
 
 
 def _parse_problem(error: NumberParseException, region: str | None) -> str:

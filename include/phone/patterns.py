@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 # Same parser as `re.compile`; the public name, sre_parse, has been deprecated since Python 3.11.
-_parse = re._parser.parse  # type: ignore[attr-defined]
-_MAXREPEAT = re._constants.MAXREPEAT  # type: ignore[attr-defined]
+_parse = re._parser.parse  # type: ignore[attr-defined]  # noqa: SLF001
+_MAXREPEAT = re._constants.MAXREPEAT  # type: ignore[attr-defined]  # noqa: SLF001
 
 ALL_DIGITS = (1 << 10) - 1
 MAX_ALTERNATIVES = 5_000

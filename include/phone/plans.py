@@ -12,7 +12,7 @@ from functools import cache
 from typing import NamedTuple
 
 import phonenumbers
-from phonenumbers import PhoneMetadata
+from phonenumbers import PhoneMetadata, PhoneNumberDesc
 
 from include.phone.patterns import Alternative, PatternSet, UnsupportedPattern, alternatives
 
@@ -77,7 +77,7 @@ class Plan:
 
     def general(self, region: str) -> PatternSet:
         """The one pattern that every number of the region has, whatever its type."""
-        return PatternSet([(self.regions[region].general_desc.national_number_pattern, False)])
+        return PatternSet([(_general(self.regions[region]).national_number_pattern or "", False)])
 
     def kind(self, state: int, length: int) -> Kind | None:
         """What the `length` digits that led to `state` are as a national number; None if not valid."""
@@ -88,7 +88,7 @@ class Plan:
 
     def _length_problem(self, region: str, length: int) -> str | None:
         """Why no number of `region` has this many digits: too_short, too_long, local_only, invalid."""
-        general = self.regions[region].general_desc
+        general = _general(self.regions[region])
         possible = general.possible_length
         if length in general.possible_length_local_only:
             return "local_only"
@@ -159,6 +159,12 @@ def _read_rule(rule: str) -> tuple[str, int]:
     if match is None:
         raise UnsupportedPattern(f"transform rule {rule!r}")
     return match[1], int(match[2])
+
+
+def _general(metadata: PhoneMetadata) -> PhoneNumberDesc:
+    if metadata.general_desc is None or not metadata.general_desc.national_number_pattern:
+        raise UnsupportedPattern(f"{metadata.id} has no general pattern")
+    return metadata.general_desc
 
 
 def _metadata(code: int, region: str) -> PhoneMetadata:

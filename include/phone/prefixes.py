@@ -51,7 +51,7 @@ class Tracker:
 
     def start(self) -> int:
         """The state before the first digit."""
-        live = []
+        live: list[tuple[int, int]] = []
         for index, (way, rewrite) in enumerate(self._ways):
             run = self._begin(rewrite.literal)
             if not way.classes and not way.anchored:
@@ -96,12 +96,14 @@ class Tracker:
             if opened.length >= len(way.classes) or not way.classes[opened.length] >> digit & 1:
                 continue
             if rewrite.start <= opened.length < rewrite.stop or opened.length >= rewrite.end:
-                run = self._run_row(run)[digit]
+                after = self._run_row(run)[digit]
+            else:
+                after = run
             if opened.length + 1 == len(way.classes) and not way.anchored:
                 # Whatever comes later in the list has lost to this one.
-                done = _won(index, run)
+                done = _won(index, after)
                 break
-            live.append((index, run))
+            live.append((index, after))
         return self._state(_Open(opened.length + 1, tuple(live), done))
 
     def _state(self, opened: _Open) -> int:

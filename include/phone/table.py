@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from include.phone.automaton import Automaton
 from include.phone import nodes
+from include.phone.automaton import Automaton
 from include.phone.nodes import Outcome, problem
 from include.phone.oracle import PROBLEMS
 from include.phone.symbols import END, OTHER, PLUS, SEMICOLON, WINDOW, WORD
