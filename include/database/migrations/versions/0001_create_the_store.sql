@@ -147,6 +147,14 @@ create index source_record_subscription on source_record (subscription_id);
 comment on table source_record is 'What each source last said about each of its records, and which person that is. No phone number: phone_key is a 64-bit hash of it, to see that it changed.';
 comment on column source_record.withdrawn_at is 'The newest withdrawal by this record, whatever number it came with: it holds for every number the record ever gave.';
 
+create function is_newer(incoming source_record, known source_record) returns boolean language sql immutable
+return coalesce((incoming.record_at, incoming.occurred_at, not incoming.consent, incoming.phone_key, incoming.attributes,
+                 coalesce(incoming.language, ''))
+                > (known.record_at, known.occurred_at, not known.consent, known.phone_key, known.attributes,
+                   coalesce(known.language, '')),
+                incoming.record_at is not null and known.record_at is null);
+comment on function is_newer is 'Whether one version of a record follows another. Every column takes part, so two versions of one moment have one order too.';
+
 create function refuse_change() returns trigger language plpgsql as $$
 begin
     raise exception '% is append-only: % refused', tg_table_name, lower(tg_op)

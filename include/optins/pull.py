@@ -1,0 +1,115 @@
+"""Source → staging: everything of one pull in one transaction, or nothing."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import psycopg
+import pyarrow as pa
+
+from include.database import connect, named_sql, require_current
+from include.database.copy import copy_table
+from include.entities import Entity, Source
+from include.optins.records import read_records
+from include.optins.sources import SourceProblem, kind
+
+logger = logging.getLogger(__name__)
+queries = named_sql(__file__)
+
+
+@dataclass(frozen=True, slots=True)
+class PullResult:
+    """One pull. `since` is where it began (None: everything), `watermark` how far it came; `pulled` = `staged` + `rejected`."""
+
+    run_id: int
+    source: str
+    since: datetime | None
+    watermark: datetime | None
+    pulled: int
+    staged: int
+    rejected: int
+    reasons: Mapping[str, int] = field(default_factory=dict)
+
+
+def pull(entity: Entity, source: Source, access: Any, *, dsn: str, run_key: str, now: datetime) -> PullResult:
+    """Bring what changed at a source into staging and set aside what cannot be taken, with the reason.
+
+    `access` is what the source's kind wants (see `include.optins.sources`). The same `run_key` again replaces that run.
+    Nothing is visible before the end, so a pull that dies anywhere leaves everything as it was. Nothing reaches a person
+    before `include.subscriptions.reconcile`. Raises SourceProblem, DatabaseUnavailable, SchemaOutOfDate.
+    """
+    identity = {"entity": entity.name, "source": source.name, "run_key": run_key}
+    try:
+        with connect(dsn, application=f"pull {source.name}") as conn:
+            require_current(conn)
+            result = _pull(conn, entity, source, access, identity, now)
+    except SourceProblem as problem:
+        with connect(dsn) as conn:
+            queries.failed_run(conn, **identity, now=now, problem=str(problem))
+        raise
+    logger.info(
+        "Pulled %s of %s: run %s, %s records, %s staged, %s rejected %s",
+        source.name,
+        entity.name,
+        result.run_id,
+        result.pulled,
+        result.staged,
+        result.rejected,
+        dict(result.reasons),
+    )
+    return result
+
+
+def _pull(
+    conn: psycopg.Connection[Any],
+    entity: Entity,
+    source: Source,
+    access: Any,
+    identity: dict[str, str],
+    now: datetime,
+) -> PullResult:
+    queries.lock_source(conn, entity=entity.name, source=source.name)
+    reached = queries.watermark(conn, **identity)
+    since = reached - timedelta(minutes=source.overlap_minutes) if reached else None
+    queries.forget_run(conn, **identity)
+    queries.forget_rejects(conn, **identity)
+    run_id = queries.open_run(
+        conn,
+        **identity,
+        since=since,
+        now=now,
+        collection_point=source.collection_point,
+        method=source.method,
+        wording_id=source.wording,
+    )
+    reasons: Counter[str] = Counter()
+    watermark, staged = reached, 0
+    for frame in kind(source.kind).fetch(source, access, since):
+        records = read_records(frame, entity, source, now=now)
+        staged += copy_table(conn, "optin_staging", _with_run(records.staged, run_id), jsonb=["attributes"])
+        copy_table(
+            conn,
+            "rejected_record",
+            _with_run(records.rejected, run_id, entity=entity.name, source=source.name),
+        )
+        reasons.update(records.rejected.column("reason").to_pylist())
+        watermark = max(filter(None, (watermark, records.newest)), default=None)
+    rejected = reasons.total()
+    queries.close_run(
+        conn, run_id=run_id, watermark=watermark, pulled=staged + rejected, staged=staged, rejected=rejected
+    )
+    return PullResult(
+        run_id, source.name, since, watermark, staged + rejected, staged, rejected, dict(reasons)
+    )
+
+
+def _with_run(table: pa.Table, run_id: int, **more: str) -> pa.Table:
+    table = table.append_column("sync_run_id", pa.array([run_id] * table.num_rows, pa.int64()))
+    for name, value in more.items():
+        table = table.append_column(name, pa.array([value] * table.num_rows, pa.string()))
+    return table

@@ -1,0 +1,44 @@
+-- name: lock_source(entity, source)!
+-- One pull of a source at a time, until the transaction ends. A second one waits, then pulls what is new since the first.
+select pg_advisory_xact_lock(hashtextextended('pull:' || :entity || ':' || :source, 0));
+
+-- name: watermark(entity, source, run_key)$
+-- How far a source has been taken over. A run counts once it is applied, so rows that were staged and lost come again. Read only.
+select max(watermark) from sync_run
+where entity = :entity and source = :source and state = 'applied' and run_key is distinct from :run_key;
+
+-- name: forget_run(entity, source, run_key)!
+-- Remove what an earlier try of the same run left: its staged rows. Safe to repeat.
+delete from optin_staging s
+using sync_run r
+where r.entity = :entity and r.source = :source and r.run_key = :run_key and s.sync_run_id = r.id;
+
+-- name: forget_rejects(entity, source, run_key)!
+-- Remove the rejects of an earlier try of the same run. Safe to repeat.
+delete from rejected_record x
+using sync_run r
+where r.entity = :entity and r.source = :source and r.run_key = :run_key and x.sync_run_id = r.id;
+
+-- name: open_run(entity, source, run_key, since, now, collection_point, method, wording_id)$
+-- The run's row, new or taken up again. It becomes visible with everything that was pulled, or not at all.
+insert into sync_run (entity, source, run_key, state, since, started_at, collection_point, method, wording_id)
+values (:entity, :source, :run_key, 'pulling', :since, :now, :collection_point, :method, :wording_id)
+on conflict (entity, source, run_key) do update
+set state = 'pulling', since = excluded.since, started_at = excluded.started_at, finished_at = null, watermark = null,
+    pulled = 0, staged = 0, rejected = 0, outcome = '{}', problem = null,
+    collection_point = excluded.collection_point, method = excluded.method, wording_id = excluded.wording_id
+returning id;
+
+-- name: close_run(watermark, pulled, staged, rejected, run_id)!
+-- Everything of the run is staged.
+update sync_run
+set state = 'staged', watermark = :watermark, pulled = :pulled, staged = :staged, rejected = :rejected, finished_at = clock_timestamp()
+where id = :run_id;
+
+-- name: failed_run(entity, source, run_key, now, problem)!
+-- A pull that came to nothing, so that it is seen. An earlier, complete try of the same run is left as it is.
+insert into sync_run (entity, source, run_key, state, started_at, finished_at, problem)
+values (:entity, :source, :run_key, 'failed', :now, clock_timestamp(), :problem)
+on conflict (entity, source, run_key) do update
+set started_at = excluded.started_at, finished_at = excluded.finished_at, problem = excluded.problem
+where sync_run.state = 'failed';

@@ -1,0 +1,160 @@
+"""Opt-ins in files: CSV, JSON lines or Parquet in a folder, here or in object storage; `.gz` is unpacked on the way.
+
+Options: `pattern` (glob), `format` (csv, jsonl or parquet), `separator`, `encoding`.
+"""
+
+from __future__ import annotations
+
+import io
+import zlib
+from collections.abc import Iterator
+from datetime import datetime
+from typing import IO, Any, Protocol
+
+import orjson
+import pandas as pd
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+
+from include.entities import Source
+from include.optins.sources.errors import SourceRefused, SourceShapeChanged, SourceUnavailable
+from include.optins.sources.frames import (
+    CHUNK,
+    columns_read,
+    frames,
+    from_arrow,
+    require_columns,
+    require_fields,
+)
+from include.optins.sources.paging import path_value
+
+BLOCK = 8 << 20  # bytes of text per chunk: about 50,000 records
+
+
+class Folder(Protocol):
+    """What we use of a `pathlib.Path`; Airflow's `ObjectStoragePath` has it too."""
+
+    def exists(self) -> bool: ...
+
+    def glob(self, pattern: str) -> Any: ...
+
+
+def fetch(source: Source, access: Folder, since: datetime | None) -> Iterator[pd.DataFrame]:  # noqa: ARG001
+    """Every record of every file that fits the pattern, in the order of the file names. Raises SourceProblem.
+
+    Files carry no trustworthy time of change, so `since` does not filter; the ledger makes a repeated record harmless.
+    """
+    try:
+        if not access.exists():
+            raise SourceUnavailable(
+                f"Source {source.name!r}: the folder of the connection {source.connection!r} does not exist (yet)."
+            )
+        for path in sorted(access.glob(source.options.get("pattern", "*")), key=str):
+            if path.is_file():
+                yield from _read(source, path)
+    except PermissionError as error:
+        raise SourceRefused(f"Source {source.name!r}: no right to read {error.filename}.") from None
+    except OSError as error:
+        raise SourceUnavailable(f"Source {source.name!r}: {type(error).__name__} while reading.") from None
+
+
+def _read(source: Source, path: Any) -> Iterator[pd.DataFrame]:
+    kind = source.options.get("format", "csv")
+    if kind not in _READERS:
+        raise SourceShapeChanged(
+            f"Source {source.name!r}: format {kind!r} is not known; one of {', '.join(_READERS)} is."
+        )
+    try:
+        with path.open("rb") as raw:
+            stream = pa.CompressedInputStream(raw, "gzip") if path.name.endswith(".gz") else raw
+            yield from _READERS[kind](source, path.name, stream)
+    except (pa.ArrowInvalid, pa.ArrowKeyError, UnicodeError, EOFError, zlib.error) as error:
+        raise SourceShapeChanged(_unreadable(source, path.name, error)) from None
+
+
+def _unreadable(source: Source, name: str, error: Exception) -> str:
+    # Arrow quotes the row at fault, which holds a person's data: only the sentence before it is told.
+    cause = str(error).partition("\n")[0].partition(": Row #")[0].partition(", got")[0][:150]
+    if "UTF8" in cause or isinstance(error, UnicodeError):
+        cause = f"it is not {source.options.get('encoding', 'utf-8')}"
+    if "Empty CSV file" in cause:
+        cause = "it is empty, without even a header"
+    return (
+        f"Source {source.name!r}: the file {name!r} cannot be read as {source.options.get('format', 'csv')}: {cause}. "
+        f"Have it delivered again, or correct options in sources/{source.name}.yaml. Nothing of this pull was kept."
+    )
+
+
+def _csv(source: Source, name: str, stream: IO[bytes]) -> Iterator[pd.DataFrame]:
+    ragged: list[str] = []
+
+    def set_aside(row: Any) -> str:
+        fields = f"{row.actual_columns} instead of {row.expected_columns} fields"
+        ragged.append(f"{name}: {fields}" if row.number is None else f"{name}, row {row.number}: {fields}")
+        return "skip"
+
+    wanted = columns_read(source)
+    reader = pa.csv.open_csv(
+        stream,
+        # One thread: with several, Arrow does not know the number of a ragged row.
+        read_options=pa.csv.ReadOptions(
+            block_size=BLOCK, encoding=source.options.get("encoding", "utf8"), use_threads=False
+        ),
+        parse_options=pa.csv.ParseOptions(
+            delimiter=source.options.get("separator", ","),
+            newlines_in_values=True,
+            invalid_row_handler=set_aside,
+        ),
+        convert_options=pa.csv.ConvertOptions(
+            column_types={column: pa.string() for column in wanted},
+            strings_can_be_null=True,
+            null_values=[""],
+        ),
+    )
+    require_columns(source, reader.schema.names, where=f"the file {name!r}")
+    for batch in reader:
+        frame = from_arrow(pa.table(batch).select(wanted))
+        frame.attrs["unreadable"], ragged[:] = list(ragged), []
+        yield frame
+
+
+def _jsonl(source: Source, name: str, stream: IO[bytes]) -> Iterator[pd.DataFrame]:
+    wanted = columns_read(source)
+    ragged: list[str] = []
+
+    def rows() -> Iterator[list[Any]]:
+        for number, line in enumerate(_lines(stream), start=1):
+            if line.strip():
+                try:
+                    item = orjson.loads(line)
+                except orjson.JSONDecodeError:
+                    ragged.append(f"{name}, line {number}: not JSON")
+                    continue
+                yield [path_value(item, column) for column in wanted]
+
+    for number, frame in enumerate(frames(rows(), wanted)):
+        if number == 0:
+            # A field that is null everywhere cannot be told from one that is gone, so only the four that matter are asked.
+            columns = source.columns
+            needed = [columns.record_id, columns.phone, columns.consent, columns.changed_at]
+            require_fields(
+                source, [column for column in needed if not frame[column].isna().all()], where=name
+            )
+        frame.attrs["unreadable"], ragged[:] = list(ragged), []
+        yield frame
+
+
+def _lines(stream: IO[bytes]) -> Iterator[bytes]:
+    """The lines of a stream; Arrow's decompressing stream has no iteration of its own."""
+    return iter(io.BufferedReader(stream)) if isinstance(stream, pa.NativeFile) else iter(stream)
+
+
+def _parquet(source: Source, name: str, stream: IO[bytes]) -> Iterator[pd.DataFrame]:
+    file = pa.parquet.ParquetFile(stream)
+    require_columns(source, file.schema_arrow.names, where=f"the file {name!r}")
+    for batch in file.iter_batches(batch_size=CHUNK, columns=columns_read(source)):
+        yield from_arrow(pa.table(batch))
+
+
+_READERS = {"csv": _csv, "jsonl": _jsonl, "parquet": _parquet}

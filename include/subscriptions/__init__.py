@@ -1,0 +1,27 @@
+"""The subscription table: consent ledger, present state, suppression, and word back to the sources."""
+
+from include.subscriptions.guard import GuardFigures
+from include.subscriptions.ledger import grant, withdraw
+from include.subscriptions.projection import rebuild
+from include.subscriptions.reconcile import ReconcileResult, reconcile
+from include.subscriptions.suppression import (
+    SuppressionKeyProblem,
+    check_key,
+    person_hash,
+    suppression_key_from_environment,
+)
+from include.subscriptions.wordings import WordingChanged
+
+__all__ = [
+    "GuardFigures",
+    "ReconcileResult",
+    "SuppressionKeyProblem",
+    "WordingChanged",
+    "check_key",
+    "grant",
+    "person_hash",
+    "rebuild",
+    "reconcile",
+    "suppression_key_from_environment",
+    "withdraw",
+]

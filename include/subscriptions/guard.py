@@ -1,0 +1,54 @@
+"""The guard: a run that flips an implausible share of the people known is held until somebody releases it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import psycopg
+
+from include.database import named_sql
+from include.entities import Entity
+
+queries = named_sql(__file__, "reconcile.sql")
+projection_queries = named_sql(__file__, "projection.sql")
+
+
+@dataclass(frozen=True, slots=True)
+class GuardFigures:
+    """People who were known and would change sides. `known` is None where it was not needed to decide."""
+
+    opted_out: int
+    opted_in: int
+    known: int | None
+    max_share: float
+
+    def as_dict(self) -> dict[str, int | float | None]:
+        """For `sync_run.outcome`."""
+        return asdict(self)
+
+
+class GuardHeld(Exception):
+    """The guard stopped a reconcile; nothing was changed."""
+
+    def __init__(self, figures: GuardFigures) -> None:
+        self.figures = figures
+        super().__init__(
+            f"It would opt out {figures.opted_out} and opt in {figures.opted_in} of {figures.known} people known; the guard "
+            f"allows {figures.max_share:.0%} of either. Look at the source, then release the run or pull again."
+        )
+
+
+def check(conn: psycopg.Connection[Any], entity: Entity, *, release: bool) -> GuardFigures:
+    """Compare what is decided with what the entity allows. Raises GuardHeld unless released."""
+    guard = entity.settings.guard
+    flips = projection_queries.flips(conn)
+    most = max(flips["opted_out"], flips["opted_in"])
+    # Counting 5M people takes half a second: not needed where even the fewest people for a guard would allow it.
+    known = (
+        queries.known_people(conn, entity=entity.name) if most > guard.max_share * guard.min_people else None
+    )
+    figures = GuardFigures(flips["opted_out"], flips["opted_in"], known, guard.max_share)
+    if known is not None and known >= guard.min_people and most > guard.max_share * known and not release:
+        raise GuardHeld(figures)
+    return figures

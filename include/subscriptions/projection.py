@@ -1,0 +1,72 @@
+"""From the consent ledger to the present state of people. The rules stand in `projection.sql`, statement `decide`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+import psycopg
+
+from include.database import named_sql
+from include.entities import Entity
+
+queries = named_sql(__file__, "projection.sql")
+
+Changes = dict[tuple[str, str], int]
+
+
+def rebuild(conn: psycopg.Connection[Any], entity: Entity, *, now: datetime) -> int:
+    """Compute every person's state anew from the ledger and return how many differed (0, unless somebody wrote past us).
+
+    In the caller's transaction. Safe beside anything else: it locks the rows it reads.
+    """
+    queries.prepare(conn)
+    queries.forget_touched(conn)
+    queries.touch_everyone(conn, entity=entity.name)
+    project(conn, entity.name, precedence=entity.settings.precedence)
+    return sum(apply(conn, now=now).values())
+
+
+def project_people(
+    conn: psycopg.Connection[Any],
+    entity: str,
+    ids: Iterable[int],
+    *,
+    now: datetime,
+    reason: str = "opted_out",
+) -> Changes:
+    """Bring the state of some people up to date with the ledger, with all that follows from it; consent only.
+
+    In the caller's transaction. Returns people by (old state, new state), those that changed.
+    """
+    queries.prepare(conn)
+    queries.forget_touched(conn)
+    queries.touch(conn, entity=entity, ids=list(ids))
+    project(conn, entity, precedence=None)
+    changes = apply(conn, now=now)
+    follow_up(conn, now=now, reason=reason)
+    return changes
+
+
+def project(conn: psycopg.Connection[Any], entity: str, *, precedence: Iterable[str] | None) -> None:
+    """Decide the state of the people in `touched`, into the work tables; with `precedence`, their attributes too."""
+    queries.lock_touched(conn)
+    queries.forget_projected(conn)
+    queries.decide(conn, entity=entity)
+    if precedence is not None:
+        queries.describe(conn, precedence=list(precedence))
+
+
+def apply(conn: psycopg.Connection[Any], *, now: datetime) -> Changes:
+    """Write what `project` decided where it differs. Returns people by (old state, new state)."""
+    return {(row["was"], row["became"]): row["people"] for row in queries.apply(conn, now=now)}
+
+
+def follow_up(conn: psycopg.Connection[Any], *, now: datetime, reason: str = "opted_out") -> dict[str, int]:
+    """What a changed mind entails: the suppression list, and the sources that must be told. Returns rows written."""
+    return {
+        "suppressed": queries.suppress(conn, reason=reason),
+        "unsuppressed": queries.unsuppress(conn),
+        "to_tell": queries.tell_sources(conn, now=now),
+    }

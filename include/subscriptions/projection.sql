@@ -1,0 +1,163 @@
+-- name: prepare()#
+-- Work tables of this session, empty after every transaction. A connection that lives on makes them once.
+create temporary table if not exists touched (subscription_id bigint primary key) on commit delete rows;
+create temporary table if not exists projected (
+    subscription_id bigint primary key, status text not null, status_at timestamptz, consent_event_id bigint
+) on commit delete rows;
+create temporary table if not exists profile (
+    subscription_id bigint primary key, attributes jsonb not null, language text
+) on commit delete rows;
+
+-- name: forget_touched()!
+-- Begin anew within one transaction.
+delete from touched;
+
+-- name: forget_projected()!
+-- Begin anew within one transaction.
+delete from projected;
+
+-- name: touch(entity, ids)!
+-- Name people whose state is to be computed.
+insert into touched (subscription_id)
+select id from subscription where entity = :entity and id = any (:ids::bigint[])
+on conflict do nothing;
+
+-- name: touch_everyone(entity)!
+-- Name every person of an entity who has not been erased.
+insert into touched (subscription_id)
+select id from subscription where entity = :entity and status <> 'erased'
+on conflict do nothing;
+
+-- name: lock_touched()!
+-- Hold the rows that are about to change. A withdrawal that commits while we wait is then seen by `decide`.
+select count(*) from (
+    select p.id from subscription p where p.id in (select subscription_id from touched) order by p.id for update
+) locked;
+
+-- name: decide(entity)!
+-- The rules: what the ledger says about each person touched. The first row in this order is the state, so the order of the
+-- ORDER BY is the order of the rules; nothing in it depends on when an event reached us.
+insert into projected (subscription_id, status, status_at, consent_event_id)
+with event as (
+    select e.subscription_id, e.id, e.action, e.occurred_at, e.source, e.source_record_id,
+           case e.action
+               when 'erase' then 'erased'
+               when 'object' then 'unsubscribed'
+               when 'withdraw' then 'unsubscribed'
+               when 'expire' then 'expired'
+               else 'subscribed'
+           end as says,
+           -- The record that brought this grant speaks of another number now: it no longer vouches for this one.
+           e.action in ('grant', 'confirm') and coalesce(k.subscription_id <> e.subscription_id, false) as moved_on
+    from touched t
+    join consent_event e on e.subscription_id = t.subscription_id
+    left join source_record k on k.entity = :entity and k.source = e.source and k.record_id = e.source_record_id
+)
+select distinct on (subscription_id)
+       subscription_id, case when moved_on then 'expired' else says end, occurred_at, id
+from event
+order by subscription_id,
+         says = 'erased' desc,                                                   -- 1. erasure is final
+         moved_on,                                                               -- 2. a grant counts while its record names the number
+         occurred_at desc,                                                       -- 3. the newest event wins
+         array_position(array['unsubscribed', 'expired', 'subscribed'], says),   -- 4. at one moment, "no" comes before "yes"
+         source, source_record_id, action;                                       -- 5. one outcome, whatever came first
+
+-- name: describe(precedence)!
+-- Language and attributes of each person touched: each from the newest record that has it; records of one moment by the
+-- entity's order of precedence.
+insert into profile (subscription_id, attributes, language)
+with record as (
+    select k.subscription_id, k.attributes, k.language, k.record_at, k.source, k.record_id,
+           coalesce(array_position(:precedence::text[], k.source), 1000) as place,
+           count(*) over (partition by k.subscription_id) as records
+    from touched t
+    join source_record k on k.subscription_id = t.subscription_id
+), single as (
+    select subscription_id, attributes, language from record where records = 1
+), merged as (
+    select r.subscription_id,
+           jsonb_object_agg(a.key, a.value order by r.record_at, r.place desc, r.source desc, r.record_id desc) as attributes
+    from record r
+    cross join lateral jsonb_each(r.attributes) a
+    where r.records > 1
+    group by r.subscription_id
+), spoken as (
+    select distinct on (subscription_id) subscription_id, language
+    from record
+    where records > 1 and language is not null
+    order by subscription_id, record_at desc, place, source, record_id
+)
+select t.subscription_id, coalesce(s.attributes, m.attributes, '{}'), coalesce(s.language, l.language)
+from touched t
+left join single s using (subscription_id)
+left join merged m using (subscription_id)
+left join spoken l using (subscription_id);
+
+-- name: flips()^
+-- How many people who were known change sides. Read only.
+select count(*) filter (where p.status = 'subscribed' and d.status <> 'subscribed') as opted_out,
+       count(*) filter (where p.status not in ('subscribed', 'unknown') and d.status = 'subscribed') as opted_in
+from projected d
+join subscription p on p.id = d.subscription_id;
+
+-- name: apply(now)
+-- Write what changed, and only that. Returns people by old and new state.
+with changed as (
+    update subscription p
+    set status = d.status, status_at = d.status_at, consent_event_id = d.consent_event_id,
+        attributes = coalesce(f.attributes, p.attributes),
+        language = case when f.subscription_id is null then p.language else f.language end,
+        updated_at = :now
+    from projected d
+    join subscription before on before.id = d.subscription_id
+    left join profile f on f.subscription_id = d.subscription_id
+    where p.id = d.subscription_id
+      and (p.status <> d.status or p.status_at is distinct from d.status_at
+           or p.consent_event_id is distinct from d.consent_event_id
+           or p.attributes <> f.attributes
+           or f.subscription_id is not null and p.language is distinct from f.language)
+    returning before.status as was, p.status as became
+)
+select was, became, count(*) as people from changed group by was, became;
+
+-- name: suppress(reason)!
+-- Whoever said no is on the suppression list, which every send consults and erasure does not empty (C10).
+insert into suppression as x (entity, person_hash, reason, source)
+select p.entity, p.person_hash, :reason, e.source
+from projected d
+join subscription p on p.id = d.subscription_id
+join consent_event e on e.id = d.consent_event_id
+where d.status = 'unsubscribed' and p.person_hash is not null
+on conflict (entity, person_hash) do update
+set reason = excluded.reason, source = excluded.source
+-- A stronger reason is never replaced by a weaker one.
+where x.reason = 'opted_out' and excluded.reason <> 'opted_out';
+
+-- name: unsuppress()!
+-- A newer yes lifts a person's own no; an objection, a platform's stop and an erasure stay.
+delete from suppression x
+using projected d, subscription p
+where p.id = d.subscription_id and d.status = 'subscribed'
+  and x.entity = p.entity and x.person_hash = p.person_hash and x.reason = 'opted_out';
+
+-- name: tell_sources(now)!
+-- Every record, in whatever source, that still says yes about somebody who said no is to be told. Once per no: what was
+-- told already is not told again when the source's own echo of it comes back.
+insert into optout_outbox (entity, source, source_record_id, subscription_id, consent_event_id, next_attempt_at, created_at)
+select k.entity, k.source, k.record_id, d.subscription_id, d.consent_event_id, :now, :now
+from projected d
+join consent_event e on e.id = d.consent_event_id and e.action in ('withdraw', 'object')
+join source_record k on k.subscription_id = d.subscription_id
+where d.status = 'unsubscribed'
+  and k.consent
+  and k.occurred_at <= e.occurred_at
+  and (k.withdrawn_at is null or k.withdrawn_at < k.occurred_at)
+  and (k.source, k.record_id) <> (e.source, e.source_record_id)
+  and not exists (
+      select from optout_outbox o
+      join consent_event told on told.id = o.consent_event_id
+      where o.entity = k.entity and o.source = k.source and o.source_record_id = k.record_id
+        and o.subscription_id = d.subscription_id and told.occurred_at >= k.occurred_at
+  )
+on conflict do nothing;

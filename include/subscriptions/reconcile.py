@@ -1,0 +1,154 @@
+"""Staging → consent ledger → subscription table: everything of an entity's open pulls in one transaction, or nothing."""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import psycopg
+from psycopg.types.json import Jsonb
+
+from include.database import connect, named_sql, require_current
+from include.entities import Entity
+from include.subscriptions import projection
+from include.subscriptions.guard import GuardFigures, GuardHeld, check
+from include.subscriptions.suppression import check_key, pads
+from include.subscriptions.wordings import record_wordings
+
+logger = logging.getLogger(__name__)
+queries = named_sql(__file__, "reconcile.sql")
+
+
+@dataclass(frozen=True, slots=True)
+class ReconcileResult:
+    """What one reconcile did. `state` is `applied`, `held` (the guard stopped it, `guard` says why) or `nothing_to_do`.
+
+    `people` counts those whose state changed, by `new`, `subscribed`, `unsubscribed`, `expired`, `pending`, `updated`
+    (attributes or proof alone); `outcomes` the records per run; `rows_written` every row of every lasting table but the
+    runs' own, so that a rerun shows 0.
+    """
+
+    state: str
+    runs: tuple[int, ...] = ()
+    lost: tuple[int, ...] = ()
+    people: Mapping[str, int] = field(default_factory=dict)
+    outcomes: Mapping[int, Mapping[str, int]] = field(default_factory=dict)
+    rows_written: int = 0
+    guard: GuardFigures | None = None
+
+
+def reconcile(
+    entity: Entity, *, dsn: str, key: bytes, now: datetime, release: bool = False
+) -> ReconcileResult:
+    """Take over every staged pull of an entity, and with `release` those the guard holds too.
+
+    `key` is the suppression key. One transaction with a lock per entity: a second reconcile waits, then finds nothing left.
+    Raises WordingChanged, SuppressionKeyProblem, DatabaseUnavailable, SchemaOutOfDate; nothing has changed then.
+    """
+    with connect(dsn, application=f"reconcile {entity.name}") as conn:
+        require_current(conn)
+        check_key(conn, key)
+        queries.lock_entity(conn, entity=entity.name)
+        runs, lost = _open_runs(conn, entity, now, release=release)
+        if not runs:
+            return ReconcileResult("nothing_to_do", lost=tuple(lost))
+        try:
+            with conn.transaction():
+                result = _reconcile(conn, entity, runs, key, now, release=release)
+        except GuardHeld as held:
+            queries.hold_runs(
+                conn, runs=list(runs), now=now, problem=str(held), figures=Jsonb(held.figures.as_dict())
+            )
+            logger.warning("Held the opt-ins of %s: %s", entity.name, held)
+            return ReconcileResult("held", tuple(runs), tuple(lost), guard=held.figures)
+    logger.info("Reconciled %s: runs %s, people %s", entity.name, list(runs), dict(result.people))
+    return ReconcileResult(
+        "applied", tuple(runs), tuple(lost), result.people, result.outcomes, result.rows_written, result.guard
+    )
+
+
+def _open_runs(
+    conn: psycopg.Connection[Any], entity: Entity, now: datetime, *, release: bool
+) -> tuple[dict[int, int], list[int]]:
+    """The runs to take over with their staged rows, and those whose rows are gone."""
+    states = ["staged", "held"] if release else ["staged"]
+    found = list(queries.open_runs(conn, entity=entity.name, states=states))
+    lost = [run["id"] for run in found if run["found"] != run["staged"]]
+    if lost:
+        queries.mark_lost(conn, runs=lost, now=now)
+        queries.clear_staging(conn, runs=lost)
+        logger.warning(
+            "Lost the staged rows of the runs %s of %s; they will be pulled again", lost, entity.name
+        )
+    return {run["id"]: run["staged"] for run in found if run["id"] not in lost}, lost
+
+
+def _reconcile(
+    conn: psycopg.Connection[Any],
+    entity: Entity,
+    runs: Mapping[int, int],
+    key: bytes,
+    now: datetime,
+    *,
+    release: bool,
+) -> ReconcileResult:
+    name, ids = entity.name, list(runs)
+    record_wordings(conn, entity)
+    projection.queries.prepare(conn)
+    last_event = queries.last_event(conn)
+    queries.collect_changed(conn, entity=name, runs=ids)
+    changed = {row["sync_run_id"]: row["records"] for row in queries.count_changed(conn)}
+    new = queries.add_people(conn, entity=name, now=now, **pads(key))
+    queries.identify(conn, entity=name)
+    erased = queries.reject_erased(conn, entity=name)
+    written = new + queries.prefer_longer_numbers(conn, now=now)
+    written += queries.add_events(conn, entity=name, default_language=entity.settings.default_language)
+    queries.touch(conn, entity=name)
+    written += queries.remember_records(conn, entity=name)
+    queries.spread_withdrawals(conn, entity=name)
+    projection.project(conn, name, precedence=entity.settings.precedence)
+    figures = check(conn, entity, release=release)
+    people = projection.apply(conn, now=now)
+    followed = projection.follow_up(conn, now=now)
+    outcomes = _outcomes(conn, runs, changed, last_event)
+    queries.close_runs(conn, runs=ids, outcomes=[Jsonb(outcomes[run]) for run in ids], now=now)
+    queries.clear_staging(conn, runs=ids)
+    written += sum(people.values()) + sum(followed.values())
+    return ReconcileResult(
+        "applied",
+        people=_by_outcome(people, new) | followed | {"erased": erased},
+        outcomes=outcomes,
+        rows_written=written,
+        guard=figures,
+    )
+
+
+def _outcomes(
+    conn: psycopg.Connection[Any], runs: Mapping[int, int], changed: Mapping[int, int], last_event: int
+) -> dict[int, dict[str, int]]:
+    """Per run: records `changed` and `unchanged`, and the ledger rows they became."""
+    outcomes = {
+        run: {
+            "changed": changed.get(run, 0),
+            "unchanged": staged - changed.get(run, 0),
+            "granted": 0,
+            "withdrawn": 0,
+        }
+        for run, staged in runs.items()
+    }
+    for row in queries.count_events(conn, after=last_event, runs=list(runs)):
+        outcomes[row["sync_run_id"]][{"grant": "granted", "withdraw": "withdrawn"}[row["action"]]] = row[
+            "events"
+        ]
+    return outcomes
+
+
+def _by_outcome(people: projection.Changes, new: int) -> dict[str, int]:
+    counts: defaultdict[str, int] = defaultdict(int, {"new": new})
+    for (was, became), number in people.items():
+        counts[became if was != became else "updated"] += number
+    return dict(counts)

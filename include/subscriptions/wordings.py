@@ -1,0 +1,45 @@
+"""What people were told when they said yes (C2): recorded once, never changed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+
+from include.database import named_sql
+from include.entities import Entity
+
+queries = named_sql(__file__, "reconcile.sql")
+
+
+class WordingChanged(Exception):
+    """An entity's YAML says something else under a wording id that people have already agreed to."""
+
+
+def record_wordings(conn: psycopg.Connection[Any], entity: Entity) -> None:
+    """Record the entity's wordings. Raises WordingChanged, naming the id and the remedy; in the caller's transaction."""
+    known = {
+        (row["wording_id"], row["language"]): row["wording"]
+        for row in queries.known_wordings(conn, entity=entity.name)
+    }
+    new = []
+    for wording in entity.settings.wordings:
+        for language, text in wording.texts.items():
+            recorded = known.get((wording.id, language))
+            if recorded is None:
+                new.append(
+                    {
+                        "entity": entity.name,
+                        "wording_id": wording.id,
+                        "language": language,
+                        "wording": text,
+                        "valid_from": wording.valid_from,
+                    }
+                )
+            elif recorded != text:
+                raise WordingChanged(
+                    f"The wording {wording.id!r} ({language}) of {entity.name!r} is not the text that people agreed to. Put "
+                    "the former text back in entity.yaml and give the new text a new id; nothing was changed."
+                )
+    if new:
+        queries.add_wordings(conn, new)

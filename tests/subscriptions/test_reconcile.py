@@ -1,0 +1,228 @@
+"""A reconcile: who is subscribed, by which rule, and that nothing is written without need."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from include.entities import Wording
+from include.entities.models import Guard
+from include.subscriptions import SuppressionKeyProblem, WordingChanged, person_hash, reconcile
+from tests.support.optins import KEY, NOW, Store, entity, source, write_csv
+
+BRAND = entity(source())
+SHOP = entity(source("shop"), source("desk"))
+
+
+def row(
+    record: str | None,
+    phone: str,
+    consent: str,
+    at: str | None,
+    language: str | None = None,
+    name: str | None = None,
+    city: str | None = None,
+) -> tuple[str | None, ...]:
+    return record, phone, consent, at, language, name, city
+
+
+def test_the_first_reconcile_makes_people_with_proof(store: Store) -> None:
+    result = store.sync(
+        BRAND,
+        [
+            row("1", "0470123456", "yes", "2026-03-01T10:00:00Z", "nl", "An", "Gent"),
+            row("2", "+31612345678", "no", "2026-03-02T10:00:00Z"),
+        ],
+    )
+    assert result.state == "applied"
+    assert result.people == {
+        "new": 2, "subscribed": 1, "unsubscribed": 1, "suppressed": 1, "unsuppressed": 0, "to_tell": 0, "erased": 0,
+    }  # fmt: skip
+    assert result.outcomes == {result.runs[0]: {"changed": 2, "unchanged": 0, "granted": 1, "withdrawn": 1}}
+    people = store.rows("select * from subscription order by phone")
+    assert [(p["phone"], p["status"], p["country"], p["language"]) for p in people] == [
+        ("+31612345678", "unsubscribed", "NL", None),
+        ("+32470123456", "subscribed", "BE", "nl"),
+    ]
+    assert people[1]["attributes"] == {"first_name": "An", "city": "Gent"}
+    assert people[1]["person_hash"] == person_hash(KEY, people[1]["match_key"])
+    proof = store.rows("select * from consent_event where id = %s", people[1]["consent_event_id"])[0]
+    assert (proof["action"], proof["source"], proof["source_record_id"], proof["collection_point"], proof["method"]) == (
+        "grant", "drop", "1", "a form", "checkbox",
+    )  # fmt: skip
+    assert (proof["wording_id"], proof["wording_language"]) == ("w1", "nl")
+    assert proof["occurred_at"] == datetime(2026, 3, 1, 10, tzinfo=UTC)
+    assert (
+        store.value("select person_hash from suppression where reason = 'opted_out'")
+        == people[0]["person_hash"]
+    )
+    assert store.value("select count(*) from consent_wording") == 2
+    assert store.value("select count(*) from optin_staging") == 0
+    assert store.value("select state from sync_run") == "applied"
+
+
+def test_a_rerun_writes_nothing(store: Store) -> None:
+    rows = [
+        row("1", "0470123456", "yes", "2026-03-01T10:00:00Z", "nl", "An", "Gent"),
+        row("2", "0470123457", "no", None),
+        row("3", "junk", "no", None),
+        row(None, "0470123458", "no", None),
+        row("4", "0470123456", "no", "2026-02-01T10:00:00Z"),
+    ]
+    assert store.sync(BRAND, rows).rows_written > 0
+    before = store.rows("select s.*, s.xmin from subscription s order by id")
+    again = store.sync(BRAND, rows, now=NOW + timedelta(days=1))
+    assert again.rows_written == 0
+    assert store.rows("select s.*, s.xmin from subscription s order by id") == before
+    assert store.reconcile(BRAND).state == "nothing_to_do"
+
+
+@pytest.mark.parametrize(
+    ("history", "state"),
+    [
+        ([("yes", 1)], "subscribed"),
+        ([("yes", 1), ("no", 2)], "unsubscribed"),
+        ([("no", 2), ("yes", 1)], "unsubscribed"),
+        ([("yes", 1), ("no", 2), ("yes", 3)], "subscribed"),
+        ([("yes", 1), ("no", 1)], "unsubscribed"),
+        ([("no", 1), ("yes", 1)], "unsubscribed"),
+    ],
+)
+@pytest.mark.parametrize("together", [True, False])
+def test_the_newest_event_wins_and_no_beats_yes(
+    store: Store, history: list[tuple[str, int]], state: str, together: bool
+) -> None:
+    rows = [
+        row(f"{number}", "0470123456", consent, f"2026-03-0{day}T10:00:00Z")
+        for number, (consent, day) in enumerate(history)
+    ]
+    for batch in [rows] if together else [[each] for each in rows]:
+        store.sync(BRAND, batch)
+    assert store.people() == {"+32470123456": state}
+    assert store.value("select count(*) from suppression") == (state == "unsubscribed")
+
+
+def test_a_no_with_an_unreadable_number_reaches_every_number_of_the_record(store: Store) -> None:
+    store.sync(
+        BRAND,
+        [
+            row("1", "0470123456", "yes", "2026-03-01T10:00:00Z"),
+            row("2", "0470123457", "yes", "2026-03-01T10:00:00Z"),
+        ],
+    )
+    store.sync(BRAND, [row("1", "removed", "no", "2026-03-02T10:00:00Z")])
+    assert store.people() == {"+32470123456": "unsubscribed", "+32470123457": "subscribed"}
+    # The other way round: the "no" came first, and the older "yes" with its number after it.
+    store.sync(BRAND, [row("9", "removed", "no", "2026-03-02T10:00:00Z")])
+    store.sync(BRAND, [row("9", "0470123459", "yes", "2026-03-01T10:00:00Z")])
+    assert store.people()["+32470123459"] == "unsubscribed"
+
+
+def test_a_record_that_changes_its_number_no_longer_vouches_for_the_old_one(store: Store) -> None:
+    store.sync(BRAND, [row("1", "0470123456", "yes", "2026-03-01T10:00:00Z", "nl", "An")])
+    store.sync(BRAND, [row("1", "0470123457", "yes", "2026-03-05T10:00:00Z", "nl", "An")])
+    assert store.people() == {"+32470123456": "expired", "+32470123457": "subscribed"}
+    assert store.rows("select attributes, language from subscription order by phone") == [
+        {"attributes": {}, "language": None},
+        {"attributes": {"first_name": "An"}, "language": "nl"},
+    ]
+    store.sync(BRAND, [row("1", "0470123457", "no", "2026-03-06T10:00:00Z")])
+    assert set(store.people().values()) == {"unsubscribed"}
+
+
+def test_attributes_come_from_the_newest_record_that_has_them(store: Store) -> None:
+    write_csv(
+        store.folder / "shop.csv",
+        [row("s", "0470123456", "yes", "2026-03-02T10:00:00Z", "fr", "Anna", "Gent")],
+    )
+    write_csv(
+        store.folder / "desk.csv", [row("d", "0470123456", "yes", "2026-03-03T10:00:00Z", "xx", "An", None)]
+    )
+    for name in ("desk", "shop"):
+        store.pull(SHOP, name)
+    store.reconcile(SHOP)
+    assert store.rows("select attributes, language from subscription") == [
+        {"attributes": {"first_name": "An", "city": "Gent"}, "language": "fr"}
+    ]
+
+
+def test_a_no_is_told_to_every_other_record_that_says_yes(store: Store) -> None:
+    write_csv(
+        store.folder / "shop.csv",
+        [
+            row("s1", "0470123456", "yes", "2026-03-01T10:00:00Z"),
+            row("s2", "+32 470 12 34 56", "yes", "2026-03-01T10:00:00Z"),
+        ],
+    )
+    write_csv(store.folder / "desk.csv", [row("d1", "0470123456", "no", "2026-03-03T10:00:00Z")])
+    store.pull(SHOP, "shop")
+    store.reconcile(SHOP)
+    store.pull(SHOP, "desk")
+    assert store.reconcile(SHOP).people["to_tell"] == 2
+    told = store.rows("select source, source_record_id, state from optout_outbox order by source_record_id")
+    assert told == [{"source": "shop", "source_record_id": f"s{n}", "state": "due"} for n in (1, 2)]
+    # The shop's echo of what it was told is no reason to tell anybody again.
+    write_csv(store.folder / "shop.csv", [row("s1", "0470123456", "no", "2026-03-04T10:00:00Z")])
+    store.pull(SHOP, "shop")
+    assert store.reconcile(SHOP).people["to_tell"] == 0
+
+
+def test_an_older_yes_that_arrives_after_a_no_is_told_too(store: Store) -> None:
+    store.sync(SHOP, [row("s1", "0470123456", "no", "2026-03-03T10:00:00Z")])
+    write_csv(store.folder / "desk.csv", [row("d1", "0470123456", "yes", "2026-03-01T10:00:00Z")])
+    store.pull(SHOP, "desk")
+    assert store.reconcile(SHOP).people["to_tell"] == 1
+    assert store.people() == {"+32470123456": "unsubscribed"}
+
+
+def test_the_erased_are_not_taken_again(store: Store) -> None:
+    store.execute(
+        "insert into suppression (entity, person_hash, reason, source) values ('brand', %s, 'erased', 'privacy')",
+        person_hash(KEY, "+32470123456"),
+    )
+    result = store.sync(BRAND, [row("1", "0470123456", "yes", "2026-03-01T10:00:00Z")])
+    assert result.people["erased"] == 1
+    assert store.people() == {}
+    assert store.reasons() == {"erased": 1}
+    assert store.value("select count(*) from source_record") == 0
+
+
+def test_the_guard_holds_a_run_with_its_figures_until_it_is_released(store: Store) -> None:
+    guarded = entity(source(), guard=Guard(max_share=0.2, min_people=10))
+    yes = [row(f"{n}", f"047012{n:04d}", "yes", "2026-03-01T10:00:00Z") for n in range(20)]
+    no = [row(f"{n}", f"047012{n:04d}", "no", "2026-03-02T10:00:00Z") for n in range(5)]
+    store.sync(guarded, yes)
+    held = store.sync(guarded, no)
+    assert held.state == "held"
+    assert held.guard is not None
+    assert (held.guard.opted_out, held.guard.opted_in, held.guard.known) == (5, 0, 20)
+    assert set(store.people().values()) == {"subscribed"}
+    run = store.rows("select state, problem, outcome from sync_run order by id")[-1]
+    assert run["state"] == "held"
+    assert "opt out 5" in run["problem"]
+    assert store.reconcile(guarded).state == "nothing_to_do"
+    assert store.reconcile(guarded, release=True).state == "applied"
+    assert sorted(store.people().values()).count("unsubscribed") == 5
+
+
+def test_a_wording_never_changes_under_its_id(store: Store) -> None:
+    store.sync(BRAND, [row("1", "0470123456", "yes", "2026-03-01T10:00:00Z")])
+    changed = entity(source(), wordings=(Wording(id="w1", texts={"en": "Something else."}),))
+    with pytest.raises(WordingChanged, match="'w1'"):
+        store.sync(changed, [row("2", "0470123457", "yes", "2026-03-01T10:00:00Z")])
+    assert len(store.people()) == 1
+
+
+def test_another_suppression_key_is_refused(store: Store) -> None:
+    store.sync(BRAND, [row("1", "0470123456", "yes", "2026-03-01T10:00:00Z")])
+    with pytest.raises(SuppressionKeyProblem):
+        reconcile(BRAND, dsn=store.dsn, key=b"another key, also longer than 32 characters", now=NOW)
+
+
+def test_rows_lost_with_the_server_are_pulled_again(store: Store) -> None:
+    write_csv(store.folder / "drop.csv", [row("1", "0470123456", "yes", "2026-03-01T10:00:00Z")])
+    lost = store.pull(BRAND)
+    store.execute("truncate optin_staging")
+    assert store.reconcile(BRAND).lost == (lost.run_id,)
+    assert store.pull(BRAND).since is None
+    store.reconcile(BRAND)
+    assert store.people() == {"+32470123456": "subscribed"}
