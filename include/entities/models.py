@@ -65,6 +65,9 @@ class Keywords(Model):
     stop: tuple[str, ...] = ()
     start: tuple[str, ...] = ()
     help: tuple[str, ...] = ()
+    start_wording: str | None = Field(
+        default=None, description="wording a person agrees to by writing a start word; without it they are only recorded"
+    )
 
 
 class Schedules(Model):

@@ -13,6 +13,7 @@ import psycopg
 from psycopg.errors import DeadlockDetected, SerializationFailure
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
+from include import subscriptions
 from include.campaigns import reference as references
 from include.database import named_sql
 from include.message_log.codes import STOPPED, UNDELIVERABLE
@@ -156,9 +157,7 @@ def _row(event: StatusEvent) -> tuple[Any, ...]:
 
 
 def _platform_stop(conn: psycopg.Connection[Any], stop: dict[str, Any]) -> None:
-    """Meta's own stop, kept apart from a person's words by its method: only a resume or a fresh opt-in may lift it."""
-    from include import subscriptions
-
+    """Meta's own stop, kept apart from a person's words: its suppression outlasts a later yes given elsewhere."""
     subscriptions.withdraw(
         conn,
         entity=stop["entity"],
@@ -167,4 +166,5 @@ def _platform_stop(conn: psycopg.Connection[Any], stop: dict[str, Any]) -> None:
         source="whatsapp",
         source_record_id=stop["reference"],
         method="platform_stop",
+        reason="platform_stop",
     )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from itertools import islice
 from typing import Any, Literal
 
@@ -14,12 +15,14 @@ import psycopg
 from include.campaigns import reference as references
 from include.database import connect, named_sql, require_current
 from include.entities.models import Entity
+from include.inbound import from_log, record_inbound
 from include.message_log.events import Applied, StatusEvent, commit_events
 from include.message_log.rows import LogRow, MessageLog, events_of
 from include.message_log.windows import Window, again, regular, split
 
 log = logging.getLogger(__name__)
 SQL = named_sql(__file__)
+Direction = Literal["out", "in"]
 CHUNK = 5_000
 # Meta keeps trying for 30 days; a day in which messages still wait for their end is read again, this often.
 LIFETIME = timedelta(days=30)
@@ -32,7 +35,7 @@ STRANGERS_LISTED = 1_000
 
 @dataclass(slots=True)
 class LogResult:
-    """What a pull found. `foreign` rows are messages we never sent; `unreadable` rows have a status nobody documents.
+    """What a pull found. `rows` of messages sent; `foreign` rows are messages we never sent; `unreadable` rows have a status nobody documents.
 
     `missing`: accepted messages of ours that the log has not shown an hour later. `uncertain`: still without any answer.
     """
@@ -44,6 +47,7 @@ class LogResult:
     missing: int = 0
     uncertain: int = 0
     statuses: Applied = field(default_factory=Applied)
+    inbound: Counter[str] = field(default_factory=Counter)
 
     def as_counts(self) -> dict[str, Any]:
         """Plain JSON for an XCom: counts only."""
@@ -57,29 +61,30 @@ def pull(
     dsn: str,
     now: datetime,
     lookback: timedelta = timedelta(days=2),
-    shared_with: Sequence[str] = (),
+    shared_with: Sequence[Entity] = (),
+    suppression_key: bytes | None = None,
 ) -> LogResult:
     """Read the log from the watermark on, and every six hours the days that still have open messages.
 
-    A pull that breaks off continues from its last whole window; rows that were read before change nothing. `lookback` counts
-    for the first pull. `shared_with`: other entities that send through the same integration. Raises what `client` raises,
+    A pull that breaks off continues from its last whole window; rows that were read before change nothing.
+    `lookback` counts for the first pull. `shared_with`: other entities that send through the same integration.
+    `suppression_key`: to suppress a number that we do not hold and that says stop. Raises what `client` raises,
     DatabaseUnavailable, SchemaOutOfDate.
     """
     with connect(dsn, application="whatsapp message log") as conn:
         require_current(conn)
-        watermark = SQL.watermark(conn, entity=entity.name, direction="out")
-        newest = regular(now=now, watermark=watermark, lookback=lookback)
-        setting = f"log_revisit.{entity.name}"
-        revisited = SQL.last_revisit(conn, name=setting)
-        older: list[Window] = []
-        if watermark is not None and (revisited is None or revisited <= now - REVISIT_EVERY):
-            days = [row["day"] for row in SQL.open_days(conn, entity=entity.name, since=now - LIFETIME)]
-            older = again(days, before=newest[0].start)
+        reader = _Reader(conn, client, (entity, *shared_with), now, suppression_key)
+        sent = regular(now=now, watermark=reader.watermark("out"), lookback=lookback)
+        received = regular(now=now, watermark=reader.watermark("in"), lookback=lookback)
+        revisit = reader.revisit_is_due()
+        if revisit:
+            sent += again(reader.open_days(), before=sent[0].start)
         conn.commit()
-        result = _read(conn, entity, client, newest + older, now=now, shared_with=shared_with)
-        SQL.record_revisit(conn, name=setting, now=now)
-        conn.commit()
-    return result
+        reader.read(sent, received)
+        if revisit:
+            reader.record_revisit()
+    log.info("Message log of %s: %s", entity.name, reader.result.as_counts())
+    return reader.result
 
 
 def backfill(
@@ -90,64 +95,103 @@ def backfill(
     now: datetime,
     start: datetime,
     end: datetime,
-    shared_with: Sequence[str] = (),
+    shared_with: Sequence[Entity] = (),
+    suppression_key: bytes | None = None,
 ) -> LogResult:
-    """Read the log between two moments again, whatever was read before. Raises as `pull`."""
+    """Read the log between two moments again, whatever was read before. Else as `pull`."""
     with connect(dsn, application="whatsapp message log backfill") as conn:
         require_current(conn)
         conn.commit()
-        return _read(conn, entity, client, split(start, min(end, now)), now=now, shared_with=shared_with)
+        reader = _Reader(conn, client, (entity, *shared_with), now, suppression_key)
+        windows = split(start, min(end, now))
+        reader.read(windows, windows)
+    log.info("Message log of %s, again: %s", entity.name, reader.result.as_counts())
+    return reader.result
 
 
-def _read(
-    conn: psycopg.Connection[Any],
-    entity: Entity,
-    client: MessageLog,
-    windows: Sequence[Window],
-    *,
-    now: datetime,
-    shared_with: Sequence[str],
-) -> LogResult:
-    result = LogResult()
-    entities = [entity.name, *shared_with]
-    for window in windows:
-        rows_before = result.rows
-        for rows in _chunks(client, window, "out"):
-            result.rows += len(rows)
-            events = list(_events(rows, result, now))
-            result.statuses += commit_events(conn, events, entities=entities, now=now)
+@dataclass(slots=True)
+class _Reader:
+    """One pull under way. Every chunk of rows is a transaction; a window is noted when it was read in full."""
+
+    conn: psycopg.Connection[Any]
+    client: MessageLog
+    entities: tuple[Entity, ...]
+    now: datetime
+    suppression_key: bytes | None
+    result: LogResult = field(default_factory=LogResult)
+
+    @property
+    def _entity(self) -> str:
+        return self.entities[0].name
+
+    def watermark(self, direction: Direction) -> datetime | None:
+        found: datetime | None = SQL.watermark(self.conn, entity=self._entity, direction=direction)
+        return found
+
+    def revisit_is_due(self) -> bool:
+        last = SQL.last_revisit(self.conn, name=f"log_revisit.{self._entity}")
+        return last is None or last <= self.now - REVISIT_EVERY
+
+    def record_revisit(self) -> None:
+        SQL.record_revisit(self.conn, name=f"log_revisit.{self._entity}", now=self.now)
+        self.conn.commit()
+
+    def open_days(self) -> list[date]:
+        rows = SQL.open_days(self.conn, entity=self._entity, since=self.now - LIFETIME)
+        return [row["day"] for row in rows]
+
+    def read(self, sent: Sequence[Window], received: Sequence[Window]) -> None:
+        for window in sent:
+            self._read(window, "out", self._apply)
+        for window in received:
+            self._read(window, "in", self._record)
+        since = min(window.start for window in sent)
+        books = SQL.books(self.conn, entity=self._entity, since=since, until=self.now - GRACE)
+        self.result.missing, self.result.uncertain = books["missing"], books["uncertain"]
+        self.conn.commit()
+
+    def _read(self, window: Window, direction: Direction, take: Callable[[list[LogRow]], None]) -> None:
+        rows = iter(self.client.iter_transactions(window.start, window.end, direction))
+        count = 0
+        while chunk := list(islice(rows, CHUNK)):
+            count += len(chunk)
+            take(chunk)
         SQL.record_window(
-            conn,
-            entity=entity.name,
-            direction="out",
+            self.conn,
+            entity=self._entity,
+            direction=direction,
             from_time=window.start,
             to_time=window.end,
-            rows=result.rows - rows_before,
-            now=now,
+            rows=count,
+            now=self.now,
         )
-        conn.commit()
-        result.windows += 1
-    if windows:
-        start, until = min(window.start for window in windows), now - GRACE
-        books = SQL.books(conn, entity=entity.name, since=start, until=until)
-        result.missing, result.uncertain = books["missing"], books["uncertain"]
-    log.info("Message log of %s: %s", entity.name, result.as_counts())
-    return result
+        self.conn.commit()
+        self.result.windows += 1
+        self.result.rows += count if direction == "out" else 0
 
+    def _apply(self, rows: list[LogRow]) -> None:
+        events = list(self._events(rows))
+        entities = [entity.name for entity in self.entities]
+        self.result.statuses += commit_events(self.conn, events, entities=entities, now=self.now)
 
-def _events(rows: Sequence[LogRow], result: LogResult, now: datetime) -> Iterator[StatusEvent]:
-    for row in rows:
-        events = events_of(row, now=now)
-        if not events:
-            result.unreadable += 1
-        if references.parse(row.reference) is None:
-            result.foreign += 1
-            if result.foreign > STRANGERS_LISTED:
+    def _events(self, rows: list[LogRow]) -> Iterator[StatusEvent]:
+        for row in rows:
+            events = events_of(row, now=self.now)
+            if not events:
+                self.result.unreadable += 1
+            if references.parse(row.reference) is None:
+                self.result.foreign += 1
+                if self.result.foreign > STRANGERS_LISTED:
+                    continue
+            yield from events
+
+    def _record(self, rows: list[LogRow]) -> None:
+        for row in rows:
+            message = from_log(row, now=self.now)
+            if message is None:
+                self.result.unreadable += 1
                 continue
-        yield from events
-
-
-def _chunks(client: MessageLog, window: Window, direction: Literal["out", "in"]) -> Iterator[list[LogRow]]:
-    rows = iter(client.iter_transactions(window.start, window.end, direction))
-    while chunk := list(islice(rows, CHUNK)):
-        yield chunk
+            with self.conn.transaction():
+                self.result.inbound += record_inbound(
+                    self.conn, [message], entities=self.entities, suppression_key=self.suppression_key
+                )

@@ -75,6 +75,17 @@ def test_without_any_webhook_the_log_brings_the_truth(conn: Any, migrated_databa
             assert str(row["error_code"] or "") == true["final_code"]
             assert (row["country"], row["currency"]) == ("BE", "EUR")
             assert row["price"] == (Decimal("0.06") if true["final_state"] in ("delivered", "read") else 0)
+            assert (row["replied_at"] is not None) == true["replied"]
+            assert (row["opted_out_at"] is not None) == true["stopped"]
+        stopped = {reference for reference, true in truth.items() if true["stopped"]}
+        assert stopped
+        assert {
+            row["reference"]
+            for row in conn.execute(
+                """select m.reference from campaign_message m join subscription s on s.id = m.subscription_id
+                   where s.status = 'unsubscribed' and m.error_code is null"""
+            )
+        } == stopped
         assert {message(conn, reference)["state"] for reference in lost} == {"uncertain"}
         before = conn.execute("select count(*), max(updated_at) from campaign_message").fetchone()
         again = pull(ACME, log, dsn=migrated_database, now=datetime.now(UTC))
@@ -116,7 +127,7 @@ def test_a_pull_that_breaks_off_continues_from_its_last_whole_window(
         with pytest.raises(OSError, match="500"):
             pull(ACME, log, dsn=migrated_database, now=now)
         assert conn.execute("select count(*) from log_window").fetchone()["count"] == 0
-        assert pull(ACME, log, dsn=migrated_database, now=now).windows == 2
+        assert pull(ACME, log, dsn=migrated_database, now=now).windows == 4
         again = backfill(
             ACME,
             log,
@@ -125,7 +136,7 @@ def test_a_pull_that_breaks_off_continues_from_its_last_whole_window(
             start=now - timedelta(days=3),
             end=now + timedelta(days=1),
         )
-        assert (again.windows, again.rows, again.statuses.recorded) == (3, 20, 0)
+        assert (again.windows, again.rows, again.statuses.recorded) == (6, 20, 0)
 
 
 def test_accepted_messages_that_the_log_never_shows_are_counted(conn: Any, migrated_database: str) -> None:
