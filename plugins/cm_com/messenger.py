@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import SimpleNamespace, TracebackType
 from typing import Any, Final, Protocol, Self
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import msgspec
@@ -108,7 +110,8 @@ class CmComMessenger:
             },
             cookie_jar=aiohttp.DummyCookieJar(),
             trace_configs=[trace],
-            trust_env=True,
+            # Not trust_env: that would also send a password from ~/.netrc.
+            proxy=_proxy_for(self._settings.gateway_url),
         )
         return self
 
@@ -182,6 +185,12 @@ async def _note_connected(_session: aiohttp.ClientSession, context: SimpleNamesp
 
 async def _note_left(_session: aiohttp.ClientSession, context: SimpleNamespace, _params: object) -> None:
     context.trace_request_ctx.left_at = time.monotonic()
+
+
+def _proxy_for(url: str) -> str | None:
+    """The environment's proxy for a URL (HTTPS_PROXY, HTTP_PROXY, NO_PROXY), None without one."""
+    parts = urlsplit(url)
+    return None if proxy_bypass(parts.netloc) else getproxies().get(parts.scheme)
 
 
 def _name(error: BaseException) -> str:

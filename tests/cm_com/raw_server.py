@@ -7,7 +7,7 @@ import socket
 import struct
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 Script = Callable[[socket.socket], None]
@@ -24,13 +24,13 @@ class RawServer:
         self._scripts = scripts
         self.thread = threading.Thread(target=self._serve, daemon=True)
 
-    def read(self, connection: socket.socket) -> bytes:
-        """One request, headers and body; b"" when the client closed."""
+    def read(self, connection: socket.socket) -> bytes | None:
+        """One request; its body, None when the client closed."""
         data = b""
         while b"\r\n\r\n" not in data:
             chunk = connection.recv(65536)
             if not chunk:
-                return b""
+                return None
             data += chunk
         head, _, body = data.partition(b"\r\n\r\n")
         length = next(
@@ -54,12 +54,11 @@ class RawServer:
                 return
             script = self._scripts[min(self.connections, len(self._scripts) - 1)]
             self.connections += 1
-            try:
-                script(connection)
-            except OSError:
-                pass
-            finally:
-                connection.close()
+            threading.Thread(target=self._run, args=(script, connection), daemon=True).start()
+
+    def _run(self, script: Script, connection: socket.socket) -> None:
+        with connection, suppress(OSError):
+            script(connection)
 
 
 @contextmanager
@@ -84,7 +83,7 @@ def answers(
     """Answer every request of a connection with ``content``: bytes, JSON, or made from the request's body."""
 
     def script(server: RawServer, connection: socket.socket) -> None:
-        while body := server.read(connection):
+        while (body := server.read(connection)) is not None:
             told = content(body) if callable(content) else content
             raw = told if isinstance(told, bytes) else json.dumps(told).encode()
             lines = [f"HTTP/1.1 {status} X", f"Content-Length: {len(raw)}"]

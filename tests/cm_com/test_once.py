@@ -1,4 +1,4 @@
-"""Sending a list once, whatever interrupts it. The store is the one of Airflow in test_operators.py; here, a dict."""
+"""Sending a list once, whatever interrupts it. Here the store is a dict, in test_operators.py Airflow's."""
 
 from __future__ import annotations
 
