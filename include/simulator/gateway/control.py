@@ -18,7 +18,6 @@ from include.simulator.gateway.gateway import Gateway
 from include.simulator.gateway.journal import MessageRow
 from include.simulator.gateway.people import People, Writing
 from include.simulator.gateway.settings import Account, ConfigurationError, Template, convert
-from include.simulator.gateway.wire import messages_in
 
 _LINES = 500  # per written piece of a stream
 
@@ -139,11 +138,8 @@ class Control:
 
     def _arrivals(self, first: int, last: int) -> Iterator[dict[str, Any]]:
         pushes = self._gateway.journal.pushes(first, last)
-        sent: list[Any] = []
-        parsed = 0
         for row in self._gateway.journal.messages(first, last):
-            if row.request != parsed:
-                parsed, sent = row.request, messages_in(self._gateway.journal.body(row.request))
+            sent = self._gateway.journal.sent(row.id, row.id).get(row.id)
             events = self._past(row)
             yield {
                 "id": row.id,
@@ -161,7 +157,7 @@ class Control:
                     for each in events
                 ],
                 "pushed": [{"code": code, "at": at} for code, at in pushes.get(row.id, ())],
-                "message": sent[row.position] if row.position < len(sent) else None,
+                "message": orjson.Fragment(sent) if sent else None,
             }
 
     def _truth(self) -> Iterator[dict[str, Any]]:

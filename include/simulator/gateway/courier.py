@@ -11,7 +11,7 @@ import asyncio
 import heapq
 import itertools
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from typing import Any, NamedTuple
 
 import aiohttp
@@ -25,6 +25,7 @@ from include.simulator.gateway.journal import InboundRow, MessageRow
 from include.simulator.gateway.people import People
 from include.simulator.gateway.settings import Settings
 
+_NOTHING: Set[int] = frozenset()
 _REPLY = -1  # an event that is no status: the person answers
 
 
@@ -128,7 +129,7 @@ class Courier:
         for _ in range(min(len(self._fresh), 200)):
             message = self._fresh.pop()
             if message.code == 0:
-                self._plan(message, skip=set())
+                self._plan(message, skip=_NOTHING)
         now = clock.now()
         if self._due and self._due[0][0] <= now:
             await self._free.acquire()
@@ -157,7 +158,7 @@ class Courier:
         if self._due[0][2] is item:
             self._wake.set()
 
-    def _plan(self, message: MessageRow, *, skip: set[int]) -> None:
+    def _plan(self, message: MessageRow, *, skip: Set[int]) -> None:
         account = self._gateway.accounts.by_id(message.account)
         pushes = account is not None and account.webhook_url is not None
         fault = self._faults.statuses()

@@ -125,4 +125,6 @@ class Faults:
 
     def statuses(self) -> Fault | None:
         """The fault on statuses that is set, if any: the last one wins."""
+        if not self._faults:  # asked for every message
+            return None
         return next((fault for fault in reversed(self._faults) if fault.kind == "statuses"), None)

@@ -146,9 +146,12 @@ class Gateway:
                 self.judge.message(row)
         status = 200 if created else 400
         self.judge.request(outcome)
-        kept = body if self.settings.keep_bodies else b""
-        self.journal.add("request", (self._requests, arrived, account.account, status, outcome, kept))
-        self.journal.extend("message", rows)
+        self.journal.add("request", (self._requests, arrived, account.account, status, outcome))
+        if self.settings.keep_bodies:
+            raw = wire.raw_messages(body)
+            self.journal.extend("message", ((*row, raw[row.position]) for row in rows))
+        else:
+            self.journal.extend("message", ((*row, b"") for row in rows))
         self.on_messages(rows)
         error = wire.OK if created == total else wire.PARTIAL
         return status, wire.encode_answer(f"Created {created} message(s)", error, answers)
@@ -157,7 +160,7 @@ class Gateway:
         """Remember a request of which no message was taken."""
         self._requests += 1
         self.judge.request(outcome)
-        self.journal.add("request", (self._requests, arrived, "", status, outcome, b""))
+        self.journal.add("request", (self._requests, arrived, "", status, outcome))
 
     def heard_from(self, account: str, number: str, at: float, *, stop: bool) -> None:
         """A person wrote: the customer-care window opens; a STOP is remembered."""

@@ -15,16 +15,16 @@ from typing import NamedTuple
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS request (
-    id INTEGER PRIMARY KEY, arrived REAL, account TEXT, status INTEGER, outcome TEXT, body BLOB);
+    id INTEGER PRIMARY KEY, arrived REAL, account TEXT, status INTEGER, outcome TEXT);
 CREATE TABLE IF NOT EXISTS message (
     id INTEGER PRIMARY KEY, request INTEGER, position INTEGER, arrived REAL, account TEXT, reference TEXT,
-    recipient TEXT, customgrouping TEXT, code INTEGER, failure TEXT, channel INTEGER);
+    recipient TEXT, customgrouping TEXT, code INTEGER, failure TEXT, channel INTEGER, sent BLOB);
 CREATE TABLE IF NOT EXISTS push (message INTEGER, code INTEGER, at REAL);
 CREATE TABLE IF NOT EXISTS inbound (
     id INTEGER PRIMARY KEY, at REAL, account TEXT, sender TEXT, recipient TEXT, text TEXT, payload TEXT, reference TEXT,
     groupings TEXT, message INTEGER, stop INTEGER, pushed INTEGER);
 """
-_TABLES = {"request": 6, "message": 11, "push": 3, "inbound": 12}
+_TABLES = {"request": 5, "message": 12, "push": 3, "inbound": 12}
 _INSERT = {
     table: f"INSERT INTO {table} VALUES ({', '.join('?' * width)})"  # noqa: S608  constants above
     for table, width in _TABLES.items()
@@ -39,11 +39,13 @@ class RequestRow(NamedTuple):
     account: str
     status: int
     outcome: str
-    body: bytes
 
 
 class MessageRow(NamedTuple):
-    """One message to one recipient. `code` is the gateway's messageErrorCode, `failure` a failure to come by status."""
+    """One message to one recipient.
+
+    `code` is the gateway's messageErrorCode, `failure` the errorCode of a failure to come by status.
+    """
 
     id: int
     request: int
@@ -73,6 +75,9 @@ class InboundRow(NamedTuple):
     message: int
     stop: int
     pushed: int
+
+
+_COLUMNS = ", ".join("customgrouping" if each == "grouping" else each for each in MessageRow._fields)
 
 
 class Journal:
@@ -125,7 +130,7 @@ class Journal:
     def messages(self, first: int = 1, last: int | None = None) -> Iterator[MessageRow]:
         """Messages by id, from `first` to `last` inclusive."""
         self._write()
-        query = "SELECT * FROM message WHERE id BETWEEN ? AND ? ORDER BY id"
+        query = f"SELECT {_COLUMNS} FROM message WHERE id BETWEEN ? AND ? ORDER BY id"  # noqa: S608  a constant
         for row in self._connection.execute(query, (first, last if last is not None else 1 << 62)):
             yield MessageRow._make(row)
 
@@ -142,11 +147,11 @@ class Journal:
         for row in self._connection.execute(query, (first, last if last is not None else 1 << 62)):
             yield RequestRow._make(row)
 
-    def body(self, request: int) -> bytes:
-        """The body of a request as it arrived, or b"" when bodies are not kept."""
+    def sent(self, first: int, last: int) -> dict[int, bytes]:
+        """The msg objects as they arrived, by message id; b"" where they are not kept."""
         self._write()
-        row = self._connection.execute("SELECT body FROM request WHERE id = ?", (request,)).fetchone()
-        return row[0] if row and row[0] else b""
+        rows = self._connection.execute("SELECT id, sent FROM message WHERE id BETWEEN ? AND ?", (first, last))
+        return dict(rows.fetchall())
 
     def inbound(self) -> list[InboundRow]:
         """Every message of a person, oldest first."""

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any
-
 import msgspec
 import orjson
 
@@ -14,7 +12,7 @@ from include.simulator.gateway.journal import InboundRow, MessageRow
 from include.simulator.gateway.population import asks_to_stop, digits
 from include.simulator.gateway.settings import Account
 from include.simulator.gateway.templates import quick_reply
-from include.simulator.gateway.wire import Message, messages_in, read_message
+from include.simulator.gateway.wire import Message, read_message
 
 _NO_GROUPINGS = '["","",""]'
 
@@ -175,5 +173,5 @@ class People:
 
 def _sent(gateway: Gateway, message: MessageRow) -> Message | None:
     """The message as it was sent, or None when bodies are not kept."""
-    messages: list[Any] = messages_in(gateway.journal.body(message.request))
-    return read_message(messages[message.position]) if message.position < len(messages) else None
+    sent = gateway.journal.sent(message.id, message.id).get(message.id)
+    return read_message(sent) if sent else None

@@ -28,6 +28,9 @@ from include.simulator.gateway.settings import ConfigurationError, convert, load
 
 NOT_ON_WHATSAPP = "59"  # Meta 131026
 
+_UNPACK = struct.Struct("<8I").unpack
+_UNIT = 1 / 4294967296  # from an unsigned 32-bit number to [0, 1)
+
 Outcome = Literal["read", "delivered", "failed", "pending", "rejected"]
 
 
@@ -133,30 +136,33 @@ class Population:
 
     def _drawn(self, number: str) -> Person:
         draw = hashlib.blake2b(number.encode(), digest_size=32, key=self._key).digest()
-        fate, reads, answers, fast, late, word, slow, link = (
-            each / 4294967296 for each in struct.unpack("<8I", draw)
-        )
+        fate, reads, answers, fast, late, word, slow, link = _UNPACK(draw)
+        fate *= _UNIT
         for code, share in self._failed:
             if fate < share:
-                return Person(outcome="failed", code=code, deliver_after=0.5 + 3 * fast)
+                return Person(outcome="failed", code=code, deliver_after=0.5 + 3 * fast * _UNIT)
             fate -= share
-        if fate < self._shares.pending:
-            return Person(outcome="pending")
         shares = self._shares
+        if fate < shares.pending:
+            return Person(outcome="pending")
+        outcome: Outcome = "read" if reads * _UNIT < shares.read else "delivered"
+        deliver_after = 1 + 19 * (fast * _UNIT) ** 3
+        read_after = 20 + 3_580 * (late * _UNIT) ** 3
+        answers *= _UNIT
+        if answers >= shares.stop + shares.click + shares.reply:
+            return Person(outcome=outcome, deliver_after=deliver_after, read_after=read_after)
         stop = answers < shares.stop
         click = not stop and answers < shares.stop + shares.click
-        text = not stop and not click and answers < shares.stop + shares.click + shares.reply
-        words = STOP_REPLIES if stop else REPLIES
-        language = words[_language(number)]
+        words = (STOP_REPLIES if stop else REPLIES)[_language(number)]
         return Person(
-            outcome="read" if reads < shares.read else "delivered",
-            deliver_after=1 + 19 * fast**3,
-            read_after=20 + 3_580 * late**3,
-            reply=language[int(word * len(language))] if stop or text else "",
+            outcome=outcome,
+            deliver_after=deliver_after,
+            read_after=read_after,
+            reply="" if click else words[int(word * _UNIT * len(words))],
             click=click,
-            reply_after=15 + 585 * slow**2,
+            reply_after=15 + 585 * (slow * _UNIT) ** 2,
             stop=stop,
-            linked=link < shares.linked,
+            linked=link * _UNIT < shares.linked,
         )
 
 

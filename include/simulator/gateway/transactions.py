@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from functools import lru_cache
+from contextlib import suppress
+from functools import cache, lru_cache
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
+from pathlib import Path
 from typing import Any
 
+import orjson
 import phonenumbers
-from phonenumbers.geodata.locale import LOCALE_DATA
 
 from include.simulator.gateway import clock
 from include.simulator.gateway.fates import DELIVERED, FAILED, READ, Event, state, timeline
@@ -20,7 +23,6 @@ from include.simulator.gateway.gateway import Gateway
 from include.simulator.gateway.journal import InboundRow, MessageRow
 from include.simulator.gateway.population import digits
 from include.simulator.gateway.settings import Account
-from include.simulator.gateway.wire import messages_in
 
 _EMPTY = "There are no transactions available with these parameters"
 _CHUNK = 500  # rows built before other requests get their turn
@@ -90,13 +92,10 @@ async def transactions(gateway: Gateway, account: Account, query: Mapping[str, s
 
 async def _outbound_rows(gateway: Gateway, ids: list[int], now: float) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
-    sent: list[Any] = []
-    request = 0
     for chunk in range(0, len(ids), _CHUNK):
-        for message in _messages(gateway, ids[chunk : chunk + _CHUNK]):
-            if message.request != request:
-                request, sent = message.request, messages_in(gateway.journal.body(message.request))
-            rows.append(_outbound_row(gateway, message, sent[message.position] if sent else {}, now))
+        messages = _messages(gateway, ids[chunk : chunk + _CHUNK])
+        sent = gateway.journal.sent(messages[0].id, messages[-1].id)
+        rows += [_outbound_row(gateway, each, orjson.loads(sent[each.id] or b"{}"), now) for each in messages]
         await asyncio.sleep(0)
     return rows
 
@@ -231,16 +230,30 @@ def _country(number: str) -> tuple[str, str]:
     region = regions[0] if regions else ""
     if len(regions) > 1:
         # +1, +7, +44 … are shared: only these need the full look-up, 30 µs each.
-        try:
+        with suppress(phonenumbers.NumberParseException):
             region = phonenumbers.region_code_for_number(phonenumbers.parse("+" + number)) or region
-        except phonenumbers.NumberParseException:
-            pass
     return (region, _name(region)) if region.isalpha() else ("", "")
 
 
 def _name(region: str) -> str:
-    names = LOCALE_DATA.get(region, {})
+    names = _names().get(region, {})
     name = names.get("en", "")
     while name.startswith("*"):  # "*aa": the same name as in language aa
         name = names.get(name[1:], "")
-    return str(name)
+    return name
+
+
+@cache
+def _names() -> dict[str, dict[str, str]]:
+    """Country names by language from phonenumbers, without its package of area names, which takes seconds to import."""
+    package = find_spec("phonenumbers")
+    if package is None or package.origin is None:
+        return {}
+    path = Path(package.origin).parent / "geodata" / "locale.py"
+    spec = spec_from_file_location("phonenumbers_locale", path)
+    if spec is None or spec.loader is None:
+        return {}
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    names: dict[str, dict[str, str]] = module.LOCALE_DATA
+    return names

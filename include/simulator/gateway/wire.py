@@ -186,7 +186,17 @@ class _XEnvelope(Envelope, forbid_unknown_fields=True):
     messages: _XMessages | None = None
 
 
+class _RawMessages(msgspec.Struct):
+    msg: list[msgspec.Raw]
+
+
+class _RawEnvelope(msgspec.Struct):
+    messages: _RawMessages
+
+
 _exact = msgspec.json.Decoder(_XEnvelope)
+_exact_message = msgspec.json.Decoder(_XMessage)
+_raw = msgspec.json.Decoder(_RawEnvelope)
 
 
 def decode(body: bytes) -> Messages:
@@ -208,20 +218,25 @@ def encode_answer(details: str, code: int, messages: list[dict[str, Any]]) -> by
     return orjson.dumps({"details": details, "errorCode": code, "messages": messages})
 
 
-def messages_in(body: bytes) -> list[Any]:
-    """The msg objects of a request body as they were sent, keys unfolded; empty for an unreadable body."""
+def raw_messages(body: bytes) -> list[bytes]:
+    """The JSON of each msg object of a request body that `decode` took, as it was sent, in order."""
     try:
-        envelope = orjson.loads(body)
-        messages = next(value for key, value in envelope.items() if key.lower() == "messages")
-        found = next(value for key, value in messages.items() if key.lower() == "msg")
-    except (ValueError, StopIteration, AttributeError):
-        return []
-    return found if isinstance(found, list) else []
+        return _raw.decode(body).messages.msg
+    except msgspec.DecodeError:
+        messages = _any_case(_any_case(orjson.loads(body), "messages"), "msg")
+        return [orjson.dumps(message) for message in messages]
 
 
-def read_message(content: Any) -> Message:
-    """One msg object, as `messages_in` gives it, in its typed form."""
-    return msgspec.convert(_fold(content), Message)
+def read_message(sent: bytes) -> Message:
+    """One msg object as `raw_messages` gives it, in its typed form."""
+    try:
+        return _exact_message.decode(sent)
+    except msgspec.DecodeError:
+        return msgspec.convert(_fold(orjson.loads(sent)), Message)
+
+
+def _any_case(content: dict[str, Any], name: str) -> Any:
+    return next(value for key, value in content.items() if key.lower() == name)
 
 
 def _decode_folded(body: bytes) -> Envelope:
@@ -249,7 +264,7 @@ def _fold(value: Any) -> Any:
 
 
 def _keys() -> dict[str, str]:
-    shapes: list[type[msgspec.Struct]] = _Shape.__subclasses__()
+    shapes = _Shape.__subclasses__()
     names = (field.encode_name for shape in shapes for field in msgspec.structs.fields(shape))
     # npm's text-sdk 2.0.0 documents `elementName`; whether CM.com takes it is unknown, but the client is shipped.
     return {name.lower(): name for name in names} | {"elementname": "element_name"}
