@@ -10,8 +10,7 @@ import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache, lru_cache
-from importlib.util import find_spec, module_from_spec, spec_from_file_location
-from pathlib import Path
+from importlib.resources import files
 from typing import Any
 
 import orjson
@@ -232,28 +231,11 @@ def _country(number: str) -> tuple[str, str]:
         # +1, +7, +44 … are shared: only these need the full look-up, 30 µs each.
         with suppress(phonenumbers.NumberParseException):
             region = phonenumbers.region_code_for_number(phonenumbers.parse("+" + number)) or region
-    return (region, _name(region)) if region.isalpha() else ("", "")
-
-
-def _name(region: str) -> str:
-    names = _names().get(region, {})
-    name = names.get("en", "")
-    while name.startswith("*"):  # "*aa": the same name as in language aa
-        name = names.get(name[1:], "")
-    return name
+    return (region, _names().get(region, "")) if region.isalpha() else ("", "")
 
 
 @cache
-def _names() -> dict[str, dict[str, str]]:
-    """Country names by language from phonenumbers, without its package of area names, which takes seconds to import."""
-    package = find_spec("phonenumbers")
-    if package is None or package.origin is None:
-        return {}
-    path = Path(package.origin).parent / "geodata" / "locale.py"
-    spec = spec_from_file_location("phonenumbers_locale", path)
-    if spec is None or spec.loader is None:
-        return {}
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    names: dict[str, dict[str, str]] = module.LOCALE_DATA
-    return names
+def _names() -> dict[str, str]:
+    """English country names by ISO code, from the time zone database."""
+    table = files("tzdata").joinpath("zoneinfo/iso3166.tab").read_text(encoding="utf-8")
+    return dict(line.split("\t", 1) for line in table.splitlines() if not line.startswith("#"))
