@@ -1,0 +1,51 @@
+"""The report pages: a FastAPI app that reads the store and shows it. It knows nothing of Airflow.
+
+Whoever mounts it says how a reader is recognised and what they may read.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
+
+from fastapi import Depends, FastAPI, Request, Response
+
+from include.pages import campaigns, optins
+from include.pages.access import Access, NotThere
+from include.pages.assets import asset
+from include.pages.security import protect
+
+
+def build_pages(
+    *,
+    dsn: Callable[[], str],
+    access: Callable[..., Access],
+    dependencies: Sequence[Any] = (),
+) -> FastAPI:
+    """The app. `dsn` finds the database; `access` is a FastAPI dependency that tells what the reader may read.
+
+    `dependencies` (FastAPI's `Depends(…)`) run before everything, static files included. There is no schema
+    page, and no method but GET.
+    """
+
+    def recognise(request: Request, found: Annotated[Access, Depends(access)]) -> None:
+        request.state.access = found
+        request.state.dsn = dsn
+
+    app = FastAPI(
+        title="WhatsApp campaigns",
+        dependencies=[*dependencies, Depends(recognise)],
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+    )
+    protect(app)
+    app.include_router(campaigns.router)
+    app.include_router(optins.router)
+    app.add_api_route("/static/{name}", _static, methods=["GET"])
+    return app
+
+
+def _static(request: Request, name: str) -> Response:
+    found = asset(request, name)
+    if found is None:
+        raise NotThere
+    return found

@@ -1,0 +1,57 @@
+"""What the syncs of an entity did: runs, the people they left, and the records they did not take."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+import psycopg
+from psycopg import ClientCursor
+
+from include.database import named_sql
+from include.reports.rollup import Row
+
+SQL = named_sql(__file__, "optins.sql")
+
+
+def optins(
+    conn: psycopg.Connection[Any], entity: str, *, since: datetime, runs: int = 30
+) -> dict[str, list[Row]]:
+    """The entity's syncs, in the caller's transaction.
+
+    `{"statuses": people by status, "runs": newest pulls, "rejects": records by source and reason since `since`}`.
+    """
+    return {
+        "statuses": list(SQL.statuses(conn, entity=entity)),
+        "runs": list(SQL.runs(conn, entity=entity, most=runs)),
+        "rejects": list(SQL.rejects_by_reason(conn, entity=entity, since=since)),
+    }
+
+
+def rejects(
+    conn: psycopg.Connection[Any],
+    entity: str,
+    *,
+    source: str,
+    reason: str,
+    since: datetime,
+    after: int = 0,
+    limit: int = 50,
+) -> tuple[list[Row], int | None]:
+    """One page of the records not taken since a time, and the `after` of the next page (None at the end)."""
+    where = {"entity": entity, "source": source, "reason": reason, "since": since, "after": after}
+    rows = list(SQL.rejects(conn, **where, most=limit + 1))
+    return rows[:limit], rows[limit - 1]["id"] if len(rows) > limit else None
+
+
+def rejects_csv(conn: psycopg.Connection[Any], entity: str, *, since: datetime) -> Iterator[bytes]:
+    """A CSV of the records not taken: source, the source's own record id, reason, detail, when, run."""
+    where = {"entity": entity, "since": since}
+    text = ClientCursor(conn).mogrify(SQL.rejects_export.sql, where).rstrip("; \n")
+    with (
+        conn.cursor() as cursor,
+        cursor.copy(f"copy ({text}) to stdout (format csv, header)".encode()) as copy,
+    ):
+        for chunk in copy:
+            yield bytes(chunk)
