@@ -54,6 +54,7 @@ def _final() -> tuple[type[Exception], ...]:
     from include.database import SchemaOutOfDate
     from include.entities import EntityProblems
     from include.optins import SourceProblem
+    from include.privacy import PersonUnknown
     from include.subscriptions import SuppressionKeyProblem, WordingChanged
 
     return (
@@ -62,6 +63,7 @@ def _final() -> tuple[type[Exception], ...]:
         SchemaOutOfDate,
         EntityProblems,
         SourceProblem,
+        PersonUnknown,
         SuppressionKeyProblem,
         WordingChanged,
     )

@@ -95,7 +95,9 @@ def test_the_frequency_cap_counts_what_may_have_left(migrated_database: str) -> 
     second = planned(dsn, entity, run_key="run-2")
     assert second.campaign_id != first.campaign_id
     assert second.excluded == {"frequency_cap": 3}
-    third = planned(dsn, entity, run_key="run-3", template="order_update")  # utility: no cap, but no order number
+    third = planned(
+        dsn, entity, run_key="run-3", template="order_update"
+    )  # utility: no cap, but no order number
     assert third.excluded == {"missing_variable": 4}
 
 

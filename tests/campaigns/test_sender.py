@@ -14,8 +14,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-
 from cm_com.messenger import CmComMessenger
+
 from include.campaigns.errors import CampaignNotReady, GatewayUnreachable
 from include.campaigns.sender import SendReport, SendSettings, send
 from include.campaigns.states import pause, resume
@@ -46,7 +46,9 @@ def dsn(migrated_database: str) -> str:
     return migrated_database
 
 
-def run(dsn: str, campaign_id: int, simulator: Simulator, *, worker: str = "send-0", **options: object) -> SendReport:
+def run(
+    dsn: str, campaign_id: int, simulator: Simulator, *, worker: str = "send-0", **options: object
+) -> SendReport:
     chosen = SendSettings(worker=worker, messages_per_second=1000, **options)  # type: ignore[arg-type]
     return send(
         acme(),
@@ -57,7 +59,9 @@ def run(dsn: str, campaign_id: int, simulator: Simulator, *, worker: str = "send
     )
 
 
-def test_everybody_planned_gets_it_once_and_a_second_run_sends_nothing(dsn: str, simulator: Simulator) -> None:
+def test_everybody_planned_gets_it_once_and_a_second_run_sends_nothing(
+    dsn: str, simulator: Simulator
+) -> None:
     subscribe(dsn, 700)
     plan = approved(dsn, acme())
     report = run(dsn, plan.campaign_id, simulator)
@@ -136,7 +140,9 @@ def test_a_refused_token_pauses_the_campaign_and_loses_nobody(dsn: str, simulato
     ],
     ids=lambda fault: fault["kind"],
 )
-def test_no_answer_is_uncertain_and_never_sent_again(dsn: str, simulator: Simulator, fault: dict[str, object]) -> None:
+def test_no_answer_is_uncertain_and_never_sent_again(
+    dsn: str, simulator: Simulator, fault: dict[str, object]
+) -> None:
     subscribe(dsn, 400)
     plan = approved(dsn, acme())
     simulator.faults({"path": "/v1.0/message", **fault})
@@ -212,7 +218,7 @@ def test_kill_9_at_random_moments_repeats_nothing_and_loses_nobody(dsn: str, sim
     plan = approved(dsn, acme())
     simulator.faults({"kind": "latency", "ms": 20, "path": "/v1.0/message"})
     for _ in range(40):
-        process = subprocess.Popen(  # noqa: S603
+        process = subprocess.Popen(
             [sys.executable, "-c", KILLED, dsn, str(plan.campaign_id), simulator.url],
             stdout=subprocess.PIPE,
             text=True,
@@ -233,6 +239,6 @@ def test_kill_9_at_random_moments_repeats_nothing_and_loses_nobody(dsn: str, sim
     stats = simulator.stats()
     assert stats["duplicate_recipients"] == stats["duplicate_references"] == 0
     assert sum(found.values()) == people
-    # What the judge has seen is accepted or uncertain with us, and what we call uncertain is at most what was in flight.
+    # What the judge saw is accepted or uncertain with us; uncertain is at most what was in flight.
     assert found["accepted"] <= stats["accepted"] <= found["accepted"] + found.get("uncertain", 0)
     assert found.get("uncertain", 0) <= kills * 8 * 10

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from cm_com.settings import CmComSettings, read_settings
+
 from include.campaigns.parameters import freeze
 from include.campaigns.plan import Plan, plan_campaign
 from include.campaigns.states import approve
@@ -122,6 +123,7 @@ def states(dsn: str, campaign_id: int) -> dict[str, int]:
     """Ledger rows by state."""
     with connect(dsn) as conn:
         rows = conn.execute(
-            "select state, count(*) as n from campaign_message where campaign_id = %s group by state", (campaign_id,)
+            "select state, count(*) as n from campaign_message where campaign_id = %s group by state",
+            (campaign_id,),
         ).fetchall()
     return {row["state"]: row["n"] for row in rows}

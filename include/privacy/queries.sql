@@ -1,0 +1,68 @@
+-- name: forget_reply_texts(entity, before)!
+-- Texts, payloads and raw JSON of old replies; who replied when, and what kind it was, stays countable.
+update inbound_message set text = null, payload = null, media_uri = null, raw = null
+where entity = :entity and received_at < :before
+  and (text is not null or payload is not null or media_uri is not null or raw is not null);
+
+-- name: forget_set_aside(entity, before)!
+-- Bodies of events that fit no message of ours.
+update set_aside set body = null where entity = :entity and received_at < :before and body is not null;
+
+-- name: forget_rejects(entity, before)!
+-- Records that were not taken.
+delete from rejected_record where entity = :entity and rejected_at < :before;
+
+-- name: forget_variables(entity, before)!
+-- What was written into messages, once they are as old as texts may be.
+update campaign_message m set variables = null
+from campaign c
+where c.entity = :entity and c.created_at < :before and m.campaign_id = c.id and m.month = c.month
+  and m.variables is not null;
+
+-- name: people_of_record(entity, source, source_record_id)
+-- Everybody a source's record ever spoke of. Read only.
+select distinct e.subscription_id as id
+from consent_event e join subscription s on s.id = e.subscription_id
+where s.entity = :entity and e.source = :source and e.source_record_id = :source_record_id
+union
+select r.subscription_id from source_record r
+where r.entity = :entity and r.source = :source and r.record_id = :source_record_id and r.subscription_id is not null
+order by id;
+
+-- name: suppress_for_good(people)!
+-- The hash of the number stays, so that no source brings the person back (C10, C11).
+insert into suppression (entity, person_hash, reason, source)
+select entity, person_hash, 'erased', 'privacy' from subscription where id = any (:people::bigint[]) and person_hash is not null
+on conflict (entity, person_hash) do update set reason = 'erased', source = 'privacy';
+
+-- name: record_erasure(people, now, actor, source, source_record_id)!
+-- The proof that it was done.
+insert into consent_event (subscription_id, action, occurred_at, source, source_record_id, method, actor)
+select id, 'erase', :now, :source, :source_record_id, 'erasure', :actor
+from subscription where id = any (:people::bigint[]) and status <> 'erased'
+on conflict do nothing;
+
+-- name: blank_people(people, now)!
+-- Everything that says who it is.
+update subscription
+set status = 'erased', status_at = :now, phone = null, match_key = null, language = null, time_zone = null, bsuid = null,
+    attributes = '{}', last_inbound_at = null, updated_at = :now
+where id = any (:people::bigint[]) and status <> 'erased';
+
+-- name: blank_records(people)!
+-- What the sources said about them.
+update source_record set attributes = '{}', language = null, phone_key = null where subscription_id = any (:people::bigint[]);
+
+-- name: blank_replies(people)!
+-- What they wrote.
+update inbound_message set text = null, payload = null, media_uri = null, raw = null
+where subscription_id = any (:people::bigint[]);
+
+-- name: blank_messages(people)!
+-- What was written to them. The rows stay: figures must not change when a person leaves.
+update campaign_message set variables = null where subscription_id = any (:people::bigint[]) and variables is not null;
+
+-- name: drop_planned(people, now)!
+-- Nothing more is sent to them.
+update campaign_message set state = 'excluded', reason = 'suppressed', updated_at = :now
+where subscription_id = any (:people::bigint[]) and state = 'planned';
