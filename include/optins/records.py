@@ -47,7 +47,8 @@ def read_records(frame: pd.DataFrame, entity: Entity, source: Source, *, now: da
     regions = frame[columns.region].fillna(region) if columns.region else region
     numbers = phone.normalize(frame[columns.phone], regions).set_index(frame.index)
     callable_number = holds(numbers["e164"].notna() & numbers["is_mobile"])
-    reasons = _reasons(record_id, consent, changed["problem"], numbers, callable_number)
+    unsaid = cleaned(frame[columns.consent]).isna()
+    reasons = _reasons(record_id, consent, unsaid, changed["problem"], numbers, callable_number)
     taken = reasons.isna()
     timed = changed["problem"].isna()
     occurred_at = changed["at"].where(timed, pd.Timestamp(now)).astype(MOMENT)
@@ -75,6 +76,7 @@ def read_records(frame: pd.DataFrame, entity: Entity, source: Source, *, now: da
 def _reasons(
     record_id: pd.Series,
     consent: pd.Series,
+    unsaid: pd.Series,
     time_problem: pd.Series,
     numbers: pd.DataFrame,
     callable_number: pd.Series,
@@ -83,6 +85,7 @@ def _reasons(
     yes, no = holds(consent == "yes"), holds(consent == "no")
     nameless = holds(record_id == "")
     rules = [
+        (unsaid, "consent_missing"),
         (~yes & ~no, "consent_unreadable"),
         (no & nameless & ~callable_number, "no_record_id"),
         (yes & nameless, "no_record_id"),
