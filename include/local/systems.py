@@ -115,7 +115,13 @@ def start_systems(
         (
             "preference-centre",
             systems.preference_centre,
-            ("python", "-m", "include.simulator.preference_centre"),
+            (
+                "python",
+                "-m",
+                "include.simulator.preference_centre",
+                f"--people={systems.sample.people}",
+                f"--seed={systems.sample.seed}",
+            ),
         ),
         ("webhook", systems.webhook, ("whatsapp", "webhook")),
     ):
