@@ -16,7 +16,7 @@ from include.phone.dialled import MIN_DIGITS, Dialled
 from include.phone.national import National, significant
 from include.phone.nodes import HORIZON, UNDECIDED, Nodes, Outcome, problem
 from include.phone.patterns import UnsupportedPattern
-from include.phone.plans import Plan, calling_codes
+from include.phone.plans import MAX_CODE_DIGITS, Plan, calling_codes
 
 NO_REGION = ""
 
@@ -62,7 +62,7 @@ class Automaton:
         def after(digits: str) -> int:
             if digits and digits[0] != "0" and int(digits) in self._main:
                 return shortened(self._main[int(digits)], len(digits))
-            if len(digits) == 3 or digits == "0":
+            if len(digits) == MAX_CODE_DIGITS or digits == "0":
                 return shortened(lost, len(digits))
             return nodes.add(too_short, [after(f"{digits}{digit}") for digit in range(10)])
 

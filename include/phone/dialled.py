@@ -3,10 +3,10 @@
 from collections.abc import Callable, Sequence
 
 from include.phone.national import National
-from include.phone.nodes import UNDECIDED, Nodes, Outcome
+from include.phone.nodes import HORIZON, UNDECIDED, Nodes, Outcome
 from include.phone.patterns import Alternative
-from include.phone.plans import Rewrite, international_prefixes
-from include.phone.prefixes import NOTHING, Tracker
+from include.phone.plans import MAX_CODE_DIGITS, Rewrite, international_prefixes
+from include.phone.prefixes import Tracker
 
 MIN_DIGITS = 3
 """Fewer digits are a number only if nothing else is in the text: `phonenumberutil._VALID_PHONE_NUMBER`."""
@@ -14,9 +14,15 @@ MIN_DIGITS = 3
 _NOT_ABROAD = 0
 """Instead of a node: what was matched is no international prefix after all."""
 
-# The low bits of a `_BehindCode` state: one more than the digits of the code that were read.
-_READ_BITS = 3
-_READ_MASK = (1 << _READ_BITS) - 1
+
+# States of a `_BehindCode` before the end of the code; any state of a tracker is greater.
+_NEVER = -(1 << 60)
+_BEFORE = _NEVER + 1
+_IN_CODE = _BEFORE + MAX_CODE_DIGITS
+
+# A run over all digits as a national number; a run, and the national prefix, behind the region's own calling code
+# (each a `_BehindCode`); the international prefix and the node behind it.
+_State = tuple[int, int, int, int]
 
 
 class Dialled:
@@ -32,7 +38,7 @@ class Dialled:
         self._nodes = nodes
         self._national = national
         self._abroad = abroad
-        self._memo: dict[tuple[int, ...], int] = {}
+        self._memo: list[dict[_State, int]] = [{} for _ in range(HORIZON + 1)]
         prefix = national.tracker(main)
         self._prefix = prefix
         code = str(national.plan.code)
@@ -44,23 +50,23 @@ class Dialled:
             row=self._abroad_row,
         )
         self._code_length = len(code)
-        before = _BehindCode.BEFORE
-        self.root = self._build(0, national.begin(national.root), before, before, self._exit.start())
+        self.root = self._build(0, (national.begin(national.root), _BEFORE, _BEFORE, self._exit.start()))
 
-    def _build(self, length: int, whole: int, own: int, own_prefix: int, left: int) -> int:
-        """The node after `length` digits. `own` and `own_prefix` are states of a `_BehindCode`."""
+    def _build(self, length: int, state: _State) -> int:
+        """The node after `length` digits."""
+        whole, own, own_prefix, left = state
         national = self._national
         if national.node(whole) == UNDECIDED:
             return UNDECIDED
         if length >= MIN_DIGITS and not self._exit.is_open(left):
             abroad = self._exit.winner(left)
             if abroad is None or abroad[1] == _NOT_ABROAD:
-                if own == _BehindCode.NEVER:
+                if own == _NEVER:
                     return national.node(whole)
             elif abroad[1] != self._abroad:
                 return abroad[1]
-        key = (length, whole, own, own_prefix, left)
-        node = self._memo.get(key)
+        memo = self._memo[length]
+        node = memo.get(state)
         if node is None:
             after = list(
                 zip(
@@ -71,9 +77,8 @@ class Dialled:
                     strict=True,
                 )
             )
-            below = {one: self._build(length + 1, *one) for one in set(after)}
-            end = self._end(length, whole, own, own_prefix, left)
-            node = self._memo[key] = self._nodes.add(end, [below[one] for one in after])
+            below = {one: self._build(length + 1, one) for one in set(after)}
+            node = memo[state] = self._nodes.add(self._end(length, state), [below[one] for one in after])
         return node
 
     def _abroad_row(self, node: int) -> Sequence[int]:
@@ -83,17 +88,17 @@ class Dialled:
         # A calling code never begins with 0: then it was no international prefix (`_parse_prefix_as_idd`).
         return [_NOT_ABROAD, *row[1:]] if node == self._abroad else row
 
-    def _end(self, length: int, whole: int, own: int, own_prefix: int, left: int) -> Outcome | None:
+    def _end(self, length: int, state: _State) -> Outcome | None:
         if length < MIN_DIGITS:
             return None
+        whole, own, own_prefix, left = state
         abroad = self._exit.winner(left)
         if abroad is not None and abroad[1] != _NOT_ABROAD:
             return self._nodes.ends[abroad[1]]
         national = self._national
-        run = self._behind_code.behind(own)
-        if run is not None:
-            rewrite = None
-            stripped = self._prefix.winner(self._prefix_behind_code.behind(own_prefix) or NOTHING)
+        if own > _IN_CODE:
+            rewrite, run = None, own
+            stripped = self._prefix.winner(own_prefix)
             if stripped is not None and national.strips(run, stripped[1]):
                 rewrite, run = stripped
             if (not national.is_general(whole) and national.is_general(run)) or (
@@ -106,38 +111,20 @@ class Dialled:
 class _BehindCode:
     """Read a calling code, then go on with another automaton: `start` and `row` are its own.
 
-    A state is an int: `BEFORE`, `NEVER`, something in between, or the state behind the code (`behind`).
+    A state up to `_IN_CODE` tells how many digits of the code were read, or `_NEVER`; above, it is the other's.
     """
 
-    BEFORE = 1
-    NEVER = 0
-
     def __init__(self, code: str, start: int, row: Callable[[int], Sequence[int]]) -> None:
-        self._code = code
-        self._start = start
         self._behind_row = row
-        self._rows: dict[int, Sequence[int]] = {}
-
-    def behind(self, state: int) -> int | None:
-        """The other automaton's state, once the whole code was read."""
-        return state >> _READ_BITS if state & _READ_MASK == len(self._code) + 1 else None
+        self._rows = {_NEVER: [_NEVER] * 10}
+        for read, digit in enumerate(code):
+            row_in_code = [_NEVER] * 10
+            row_in_code[int(digit)] = start if read + 1 == len(code) else _BEFORE + read + 1
+            self._rows[_BEFORE + read] = row_in_code
 
     def row(self, state: int) -> Sequence[int]:
         """The states after each of the ten digits."""
-        row = self._rows.get(state)
-        if row is None:
-            row = self._rows[state] = self._row(state)
-        return row
-
-    def _row(self, state: int) -> Sequence[int]:
-        read = (state & _READ_MASK) - 1
-        if read == len(self._code):
-            return [after << _READ_BITS | read + 1 for after in self._behind_row(state >> _READ_BITS)]
-        row = [self.NEVER] * 10
-        if state != self.NEVER:
-            is_last = read + 1 == len(self._code)
-            row[int(self._code[read])] = (self._start << _READ_BITS if is_last else 0) | read + 2
-        return row
+        return self._behind_row(state) if state > _IN_CODE else self._rows[state]
 
 
 def _cut(way: Alternative) -> Rewrite:

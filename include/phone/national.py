@@ -51,9 +51,9 @@ class National:
         self._general = plan.general(region)
         self._nodes = nodes
         self._rows: dict[int, Sequence[int]] = {}
-        self._memo: dict[tuple[int, int, int], int] = {}
+        self._memo: list[dict[tuple[int, int], int]] = [{} for _ in range(HORIZON + 1)]
         self._prefix = self.tracker(entry)
-        self.root = self._build(0, self.begin(entry), self._prefix.start())
+        self.root = self._build(0, (self.begin(entry), self._prefix.start()))
 
     def begin(self, entry: int, digits: str = "") -> int:
         """A run from the node `entry` that has read `digits`."""
@@ -97,17 +97,18 @@ class National:
             return end  # Counted from the end, nothing changes.
         return end.of(rewritten(rewrite, length))
 
-    def _build(self, length: int, whole: int, prefix: int) -> int:
-        """The node after `length` digits; `whole` is the run over all of them."""
+    def _build(self, length: int, state: tuple[int, int]) -> int:
+        """The node after `length` digits. The state is a run over all of them and the national prefix's."""
+        whole, prefix = state
         if prefix == NOTHING or whole & _NODE_MASK == UNDECIDED:
             return whole & _NODE_MASK
-        key = (length, whole, prefix)
-        node = self._memo.get(key)
+        memo = self._memo[length]
+        node = memo.get(state)
         if node is None:
             after = list(zip(self.row(whole), self._prefix.row(prefix), strict=True))
-            below = {one: self._build(length + 1, *one) for one in set(after)}
+            below = {one: self._build(length + 1, one) for one in set(after)}
             node = self._nodes.add(self._end(length, whole, prefix), [below[one] for one in after])
-            self._memo[key] = node
+            memo[state] = node
         return node
 
     def _end(self, length: int, whole: int, prefix: int) -> Outcome | None:

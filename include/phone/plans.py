@@ -19,6 +19,8 @@ from include.phone.patterns import Alternative, PatternSet, UnsupportedPattern, 
 NON_GEOGRAPHICAL = "001"
 MAX_NATIONAL_DIGITS = 17
 """`phonenumberutil._MAX_LENGTH_FOR_NSN`"""
+MAX_CODE_DIGITS = 3
+"""`phonenumberutil._MAX_LENGTH_COUNTRY_CODE`"""
 
 # In the order in which `_number_type_helper` asks.
 _SPECIAL_TYPES = (

@@ -1,5 +1,6 @@
 """The time zone in which a number rings, as far as the number tells."""
 
+from collections import Counter
 from functools import cache
 from typing import NamedTuple, overload
 
@@ -10,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 from phonenumbers import PhoneNumberFormat, PhoneNumberType
-from phonenumbers.tzdata import TIMEZONE_DATA
+from phonenumbers.tzdata import TIMEZONE_DATA, TIMEZONE_LONGEST_PREFIX
 
 from include.phone.columns import Column, as_strings, series_of
 from include.phone.oracle import known_region
@@ -30,9 +31,9 @@ def time_zone(of: str | Column | None) -> str | pd.Series | None:
     """The IANA zone of an E.164 number or an ISO country code, or of each of a column of them; NA if unknown.
 
     That of the number's longest prefix in phonenumbers' time zone data, whatever the number's type. Where a prefix
-    has several zones it is the first, and they are in the order of the alphabet: exact for a country of one zone
-    and for geographic numbers, a guess for `+1800…`. A country's zone is that of its example mobile number.
-    Raises nothing for texts that are neither.
+    has several zones it is the likeliest of them (`_likely_zones`): exact for a country of one zone and for
+    geographic numbers, a guess for `+1800…`. A country's zone is that of its example mobile number. A text that is
+    neither has none.
     """
     if of is None or isinstance(of, str):
         zone: str | None = _zones(pa.array([of], pa.string()))[0].as_py()
@@ -78,7 +79,8 @@ def _zone_of_country(country: str) -> str | None:
 
 @cache
 def _prefixes() -> _Prefixes:
-    zones = [None, *sorted({zones[0] for zones in TIMEZONE_DATA.values()})]
+    zone_of = _likely_zones()
+    zones = [None, *sorted(set(zone_of.values()))]
     place = {zone: index for index, zone in enumerate(zones)}
     nodes = sorted(
         {prefix[:length] for prefix in TIMEZONE_DATA for length in range(len(prefix) + 1)}, key=len
@@ -89,10 +91,29 @@ def _prefixes() -> _Prefixes:
     steps[: len(zones)] = np.arange(len(zones))[:, None]
     best: dict[str, int] = {}
     for prefix in nodes:
-        own = TIMEZONE_DATA.get(prefix)
-        best[prefix] = place[own[0]] if own else best.get(prefix[:-1], 0)
+        best[prefix] = place[zone_of[prefix]] if prefix in zone_of else best.get(prefix[:-1], 0)
         row = steps[state[prefix]]
         row[END] = best[prefix]
         row[:10] = [state.get(f"{prefix}{digit}", best[prefix]) for digit in range(10)]
     steps[root, PLUS] = state[""]
     return _Prefixes((steps * 16).ravel(), root * 16, zones)
+
+
+def _likely_zones() -> dict[str, str]:
+    """Each prefix's zone; of several, the one that most numbers of the calling code have for certain.
+
+    phonenumbers lists them by name, which would put every Portuguese mobile on the Azores.
+    """
+    share: Counter[tuple[str, str]] = Counter()
+    for prefix, zones in TIMEZONE_DATA.items():
+        if len(zones) == 1:
+            share[_calling_code(prefix), zones[0]] += 10 ** (TIMEZONE_LONGEST_PREFIX - len(prefix))
+    return {
+        prefix: max(zones, key=lambda zone, code=_calling_code(prefix): share[code, zone])  # type: ignore[misc]
+        for prefix, zones in TIMEZONE_DATA.items()
+    }
+
+
+def _calling_code(prefix: str) -> str:
+    codes = phonenumbers.COUNTRY_CODE_TO_REGION_CODE
+    return next((prefix[:length] for length in range(1, 4) if int(prefix[:length]) in codes), prefix)
