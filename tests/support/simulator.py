@@ -15,19 +15,25 @@ import sys
 import tempfile
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from http.client import HTTPResponse
 from pathlib import Path
 from typing import IO, Any
 
-TOKEN = "00000000-0000-0000-0000-000000000000"  # noqa: S105
+TOKEN = "00000000-0000-0000-0000-000000000000"
 ACCOUNT = "11111111-1111-1111-1111-111111111111"
 SENDER = "0031687654321"
+_FILES = ("faults", "templates", "population", "config")
 
 
 class Simulator:
-    """One simulator process. `options` are those of `whatsapp simulator`; files may be given as plain data."""
+    """One simulator process. `options` are those of `whatsapp simulator`; files may be given as plain
+    data.
+    """
 
     def __init__(self, directory: Path, options: dict[str, Any]) -> None:
         self.directory = directory
@@ -36,20 +42,19 @@ class Simulator:
         self.process: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
-        """Start it, on the port it had before if it ran before; raises RuntimeError with its output if it ends."""
+        """Start it, on the port it had before if it ran before; raises RuntimeError with its output if it
+        ends.
+        """
         options = {"port": 0} | self.options
         if self.url:
             options["port"] = int(self.url.rsplit(":", 1)[1])
         command = [sys.executable, "-m", "include.simulator.gateway"]
         for name, value in options.items():
-            if name in ("faults", "templates", "population", "config") and not isinstance(value, (str, Path)):
-                path = self.directory / f"{name}.json"
-                path.write_text(json.dumps(value))
-                value = path
-            for each in value if isinstance(value, list) else [value]:
+            given = self._file(name, value) if name in _FILES else value
+            for each in given if isinstance(given, list) else [given]:
                 command += [f"--{name.replace('_', '-')}", str(each)]
         log = (self.directory / "simulator.log").open("a")
-        self.process = subprocess.Popen(  # noqa: S603
+        self.process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True
         )
         log.close()
@@ -107,15 +112,24 @@ class Simulator:
         return self.call("GET", path)
 
     def lines(self, path: str) -> list[dict[str, Any]]:
-        with urllib.request.urlopen(self.url + path, timeout=60) as answer:  # noqa: S310
+        """The JSON lines of a GET."""
+        with self.open("GET", path) as answer:
             return [json.loads(line) for line in answer]
 
     def call(self, method: str, path: str, content: Any = None) -> Any:
         """One JSON request; raises urllib.error.HTTPError for an error status."""
-        body = json.dumps(content).encode() if content is not None else b""
-        request = urllib.request.Request(self.url + path, data=body or None, method=method)  # noqa: S310
-        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
+        body = json.dumps(content).encode() if content is not None else None
+        with self.open(method, path, body) as answer:
             return json.loads(answer.read())
+
+    def log(self, token: str = TOKEN, **query: Any) -> dict[str, Any]:
+        """One page of the Transactions API, of the last and next day unless `startdate` and `enddate` are given."""
+        now = datetime.now(UTC)
+        dates = {"startdate": now - timedelta(days=1), "enddate": now + timedelta(days=1)}
+        query = {name: moment.strftime("%Y-%m-%dT%H:%M:%S") for name, moment in dates.items()} | query
+        path = f"/v1.2/transactions/?{urllib.parse.urlencode(query)}"
+        with self.open("GET", path, headers={"X-CM-PRODUCTTOKEN": token}) as answer:
+            return dict(json.loads(answer.read()))
 
     def send(self, *messages: dict[str, Any], token: str | None = TOKEN) -> tuple[int, dict[str, Any]]:
         """POST messages as one request: (HTTP status, answer)."""
@@ -123,14 +137,22 @@ class Simulator:
 
     def post(self, body: bytes, *, token: str | None = TOKEN) -> tuple[int, dict[str, Any]]:
         """POST a raw body: (HTTP status, answer)."""
-        headers = {"Content-Type": "application/json"} | ({"X-CM-PRODUCTTOKEN": token} if token else {})
-        request = urllib.request.Request(self.url + "/v1.0/message", data=body, headers=headers)  # noqa: S310
+        headers = {"X-CM-PRODUCTTOKEN": token} if token else {}
         try:
-            with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
+            with self.open("POST", "/v1.0/message", body, headers) as answer:
                 return answer.status, json.loads(answer.read())
         except urllib.error.HTTPError as error:
             with error:
                 return error.code, json.loads(error.read())
+
+    def open(
+        self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None
+    ) -> HTTPResponse:
+        """One raw request; raises urllib.error.HTTPError for an error status."""
+        everything = {"Content-Type": "application/json"} | (headers or {})
+        request = urllib.request.Request(self.url + path, body, everything, method=method)  # noqa: S310  ours
+        answer: HTTPResponse = urllib.request.urlopen(request, timeout=60)  # noqa: S310  ours
+        return answer
 
     def wait_until(self, condition: Any, *, seconds: float = 20.0) -> None:
         """Wait until `condition(stats)` holds; raises TimeoutError with the last stats."""
@@ -139,6 +161,13 @@ class Simulator:
             if time.monotonic() > end:
                 raise TimeoutError(f"not within {seconds} s: {stats}")
             time.sleep(0.05)
+
+    def _file(self, name: str, value: Any) -> Any:
+        if isinstance(value, str | Path):
+            return value
+        path = self.directory / f"{name}.json"
+        path.write_text(json.dumps(value))
+        return path
 
     def _end(self, number: int) -> None:
         if self.process is not None and self.process.poll() is None:
@@ -151,7 +180,8 @@ class Simulator:
 
 @contextmanager
 def running_simulator(**options: Any) -> Iterator[Simulator]:
-    """A simulator with the options of `whatsapp simulator` (port, db, rate, faults, webhook_url, token, speed …).
+    """A simulator with the options of `whatsapp simulator` (port, db, rate, faults, webhook_url, token, speed
+    …).
 
     `faults`, `templates`, `population` and `config` take a path or plain data. Stopped at the end.
     """

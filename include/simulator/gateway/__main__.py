@@ -1,4 +1,6 @@
-"""`python -m include.simulator.gateway`: the same as `whatsapp simulator`, for tests that need no other command."""
+"""`python -m include.simulator.gateway`: the same as `whatsapp simulator`, for tests that need no other
+command.
+"""
 
 import typer
 

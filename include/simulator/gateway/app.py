@@ -1,7 +1,7 @@
 """HTTP around the gateway: routes, faults, and answers in exactly CM.com's shapes.
 
-aiohttp's low-level server and not a framework: a fault may have to reset the connection before the body is read, and the
-answer to a request must leave only after its messages are written.
+aiohttp's low-level server and not a framework: a fault may have to reset the connection before the body is
+read, and the answer to a request must leave only after its messages are written.
 """
 
 from __future__ import annotations

@@ -86,7 +86,7 @@ def run(
     sqlite3.DatabaseError when something given cannot be used.
     """
     # Imported here because `whatsapp --help` should not wait for aiohttp and numpy.
-    from include.simulator.gateway.serve import serve  # noqa: PLC0415
+    from include.simulator.gateway.serve import serve
 
     given: Configuration = load(config, Configuration) if config else Configuration()
     named = {"rate": rate, "seed": seed, "speed": speed}

@@ -1,9 +1,11 @@
-"""The `/_sim/*` routes, by which a test or a demo looks at the simulator and steers it. Answered on loopback only."""
+"""The `/_sim/*` routes, by which a test or a demo looks at the simulator and steers it. Answered on loopback
+only.
+"""
 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import msgspec
@@ -33,55 +35,66 @@ class Control:
         # Closes the listening socket for some seconds; whoever listens puts itself here.
         self.refuse: Callable[[float], None] | None = None
 
+        self._routes: dict[tuple[str, str], Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]] = {
+            ("GET", "health"): self._health,
+            ("GET", "stats"): self._stats,
+            ("GET", "messages"): self._messages,
+            ("GET", "truth"): self._final,
+            ("GET", "inbound"): self._replies,
+            ("POST", "inbound"): self._inbound,
+            ("GET", "faults"): self._show_faults,
+            ("POST", "faults"): self._set_faults,
+            ("DELETE", "faults"): self._clear_faults,
+            ("POST", "templates"): self._template,
+            ("POST", "accounts"): self._account,
+            ("POST", "reset"): self._reset,
+        }
+
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request below `/_sim/`."""
         if not _loopback(request.remote):
             return _json({"error": "/_sim/ is answered on loopback only"}, 403)
+        route = self._routes.get((request.method, request.path.removeprefix("/_sim/")))
+        if route is None:
+            return _json({"error": "no such route or method"}, 404)
         try:
-            match request.method, request.path.removeprefix("/_sim/"):
-                case "GET", "health":
-                    return _json({"status": "ok"})
-                case "GET", "stats":
-                    return _json(self.stats())
-                case "GET", "messages":
-                    return await self._messages(request)
-                case "GET", "truth":
-                    return await self._stream(request, self._truth())
-                case "GET", "inbound":
-                    rows = (each._asdict() for each in self._gateway.journal.inbound())
-                    return await self._stream(request, rows)
-                case "POST", "inbound":
-                    return await self._inbound(request)
-                case "GET", "faults":
-                    return _json({"faults": self._faults.listing()})
-                case "POST", "faults":
-                    return await self._set_faults(request)
-                case "DELETE", "faults":
-                    self._faults.clear()
-                    return _json({"faults": []})
-                case "POST", "templates":
-                    return await self._template(request)
-                case "POST", "accounts":
-                    return await self._account(request)
-                case "POST", "reset":
-                    self._courier.clear()
-                    self._gateway.clear()
-                    self._people.clear()
-                    return _json({"status": "ok"})
+            return await route(request)
         except ConfigurationError as error:
             return _json({"error": str(error)}, 400)
         except LookupError as error:
             return _json({"error": str(error)}, 404)
-        return _json({"error": "no such route or method"}, 404)
 
-    def stats(self) -> dict[str, Any]:
+    async def _health(self, _: web.BaseRequest) -> web.StreamResponse:
+        return _json({"status": "ok"})
+
+    async def _stats(self, _: web.BaseRequest) -> web.StreamResponse:
         """The judge's figures, then the courier's."""
-        return self._gateway.judge.stats() | {
+        courier = {
             "replies": self._people.count,
             "pushed": self._courier.pushed,
             "push_attempts_refused": self._courier.refused,
             "pushes_waiting": self._courier.waiting,
         }
+        return _json(self._gateway.judge.stats() | courier)
+
+    async def _final(self, request: web.BaseRequest) -> web.StreamResponse:
+        return await self._stream(request, self._truth())
+
+    async def _replies(self, request: web.BaseRequest) -> web.StreamResponse:
+        return await self._stream(request, (each._asdict() for each in self._gateway.journal.inbound()))
+
+    async def _reset(self, _: web.BaseRequest) -> web.StreamResponse:
+        self._courier.clear()
+        self._gateway.clear()
+        self._people.clear()
+        return _json({"status": "ok"})
+
+    async def _show_faults(self, _: web.BaseRequest) -> web.StreamResponse:
+        return _json({"faults": self._faults.listing()})
+
+    async def _clear_faults(self, _: web.BaseRequest) -> web.StreamResponse:
+        self._faults.clear()
+        return _json({"faults": []})
 
     async def _set_faults(self, request: web.BaseRequest) -> web.StreamResponse:
         added: list[Fault] = self._faults.add(await _content(request))
@@ -91,7 +104,9 @@ class Control:
         return _json({"faults": [msgspec.to_builtins(each) for each in added]})
 
     async def _template(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Register a template, or change it: fields not given keep their value. `account` is a token or an id."""
+        """Register a template, or change it: fields not given keep their value. `account` is a token or an
+        id.
+        """
         content = await _content(request)
         if not isinstance(content, dict):
             raise ConfigurationError("template: Expected `object`")
@@ -157,7 +172,7 @@ class Control:
                     for each in events
                 ],
                 "pushed": [{"code": code, "at": at} for code, at in pushes.get(row.id, ())],
-                "message": orjson.Fragment(sent) if sent else None,
+                "message": orjson.loads(sent) if sent else None,
             }
 
     def _truth(self) -> Iterator[dict[str, Any]]:

@@ -1,8 +1,9 @@
-"""Statuses and replies as they leave for the customer's webhooks, each at its time, again until they are taken.
+"""Statuses and replies as they leave for the customer's webhooks, each at its time, again until they are
+taken.
 
-One heap of (due time, message, step) for everything still to come, at most one entry a message, and a fixed number of
-posts under way. Statuses follow cm_com.md 4.1, replies 5.2. What a webhook has taken is noted in the journal, so that a
-restarted simulator pushes what is left: at least once, as CM.com does.
+One heap of (due time, message, step) for everything still to come, at most one entry a message, and a fixed
+number of posts under way. Statuses follow cm_com.md 4.1, replies 5.2. What a webhook has taken is noted in
+the journal, so that a restarted simulator pushes what is left: at least once, as CM.com does.
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ class _Post(NamedTuple):
 class _Next(NamedTuple):
     """The step of a message's plan that is due.
 
-    `plan` is kept only where faults changed it; else it follows from the message and whether its statuses are pushed.
+    `plan` is kept only where faults changed it; else it follows from the message and whether its statuses are
+    pushed.
     """
 
     message: int
@@ -69,7 +71,9 @@ class Courier:
         self.refused = 0
 
     def watch(self, rows: list[MessageRow]) -> None:
-        """Take note of the accepted ones among new messages; their fates are worked out later, off the hot path."""
+        """Take note of the accepted ones among new messages; their fates are worked out later, off the hot
+        path.
+        """
         self._fresh.extend(rows)
         self._wake.set()
 
@@ -162,7 +166,7 @@ class Courier:
         account = self._gateway.accounts.by_id(message.account)
         pushes = account is not None and account.webhook_url is not None
         fault = self._faults.statuses()
-        plan = self._events(message, pushes)
+        plan = self._events(message, pushes=pushes)
         kept: tuple[Event, ...] | None = None
         if fault is not None or skip:
             plan = tuple(event for event in plan if event.code not in skip)
@@ -170,7 +174,7 @@ class Courier:
         if plan:
             self._schedule(message.arrived + plan[0].after, _Next(message.id, 0, pushes, kept))
 
-    def _events(self, message: MessageRow, pushes: bool) -> tuple[Event, ...]:
+    def _events(self, message: MessageRow, *, pushes: bool) -> tuple[Event, ...]:
         person = self._gateway.population.person(message.recipient)
         events = timeline(message, person, self._settings) if pushes else ()
         after = reply_after(message, person, self._settings)
@@ -184,7 +188,7 @@ class Courier:
             message = self._gateway.journal.message(item.message)
         except LookupError:  # forgotten by a reset
             return
-        plan = item.plan if item.plan is not None else self._events(message, item.pushes)
+        plan = item.plan if item.plan is not None else self._events(message, pushes=item.pushes)
         event = plan[item.step]
         account = self._gateway.accounts.by_id(message.account)
         if event.code == _REPLY:
@@ -271,7 +275,8 @@ def _inbound_body(inbound: InboundRow, settings: Settings) -> bytes:
         "message": {
             "text": inbound.text,
             "media": {"mediaUri": "", "contentType": "", "title": ""},
-            # Where a button's payload is found is unknown (5.2): receivers must search `custom` without assuming a key.
+            # Where a button's payload is found is unknown (5.2): receivers must search `custom` without
+            # assuming a key.
             "custom": {"payload": inbound.payload} if inbound.payload else {},
         },
         "groupings": orjson.loads(inbound.groupings),

@@ -1,7 +1,8 @@
 """What becomes of an accepted message, as a pure function of the message and the person.
 
-Statuses are numbered twice by CM.com: webhooks count 0 accepted, 2 delivered, 3 failed, 4 read (cm_com.md 4.2), the
-Transactions API 37 sent, 20 delivered, 21 failed (6.1). Codes 51-65 and their texts are those of 4.3.
+Statuses are numbered twice by CM.com: webhooks count 0 accepted, 2 delivered, 3 failed, 4 read (cm_com.md
+4.2), the Transactions API 37 sent, 20 delivered, 21 failed (6.1). Codes 51-65 and their texts are those of
+4.3.
 """
 
 from __future__ import annotations

@@ -7,8 +7,9 @@
      {"kind": "latency", "ms": 80, "jitter_ms": 40, "path": "/"},
      {"kind": "statuses", "duplicate": 4, "late_share": 0.05, "late": 3600, "missing_share": 0.01}]
 
-Each applies to requests whose path begins with `path` (by default the gateway's), with `probability`, for the next `count`
-requests (for ever without it). Of several that fit, every latency applies and the first other one.
+Each applies to requests whose path begins with `path` (by default the gateway's), with `probability`, for the
+next `count` requests (for ever without it). Of several that fit, every latency applies and the first other
+one.
 """
 
 from __future__ import annotations
@@ -42,12 +43,13 @@ _REMEMBERED = {"answer_lost", "malformed_json", "wrong_shape"}
 class Fault(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """One fault; which fields matter depends on its kind.
 
-    latency: `ms`, `jitter_ms`. refuse_connections: for `seconds`, and open connections are reset. reset_before_body,
-    reset_after_body: nothing taken. answer_lost: messages taken, then a reset. hang: `seconds`, then a reset. unavailable:
-    `status` (429, 503, 500 …) and `retry_after` (null: without the header). html: an error page with `status`.
-    malformed_json, wrong_shape: a 200 that cannot be read. gateway_error: a refused request with `code` (102, 103, 500 …).
-    statuses: shares and amounts below, for messages accepted while it is set. `remember` decides whether the messages are
-    taken although the answer is a fault; left out, it is what the kind usually means.
+    latency: `ms`, `jitter_ms`. refuse_connections: for `seconds`, and open connections are reset.
+    reset_before_body, reset_after_body: nothing taken. answer_lost: messages taken, then a reset. hang:
+    `seconds`, then a reset. unavailable: `status` (429, 503, 500 …) and `retry_after` (null: without the
+    header). html: an error page with `status`. malformed_json, wrong_shape: a 200 that cannot be read.
+    gateway_error: a refused request with `code` (102, 103, 500 …). statuses: shares and amounts below, for
+    messages accepted while it is set. `remember` decides whether the messages are taken although the answer
+    is a fault; left out, it is what the kind usually means.
     """
 
     kind: Kind
@@ -83,7 +85,9 @@ class Faults:
         self._seed = seed
 
     def add(self, content: Any, *, where: str = "faults") -> list[Fault]:
-        """Set further faults from plain data: one, a list, or {"faults": [...]}. Raises ConfigurationError."""
+        """Set further faults from plain data: one, a list, or {"faults": [...]}. Raises
+        ConfigurationError.
+        """
         if isinstance(content, dict) and "faults" in content:
             content = content["faults"]
         added: list[Fault] = convert(

@@ -88,8 +88,8 @@ class Gateway:
     ) -> tuple[int, bytes]:
         """Take a request's messages: (HTTP status, answer). Raises WireError 203 and Throttled.
 
-        `outcome` is what will be remembered of the request: answered, or the fault that will spoil the answer.
-        What is accepted is in the journal only after `await journal.flushed()`.
+        `outcome` is what will be remembered of the request: answered, or the fault that will spoil the
+        answer. What is accepted is in the journal only after `await journal.flushed()`.
         """
         if not messages or len(messages) > self.settings.max_messages:
             raise WireError(wire.MSG_ARRAY, "The number of messages in the request is not correct")
@@ -100,7 +100,7 @@ class Gateway:
         rows: list[MessageRow] = []
         created = 0
         for position, message in enumerate(messages):
-            code, details = self._problem(account, message)
+            code, details = self._problem(message)
             failure: str | None = None
             channel = _channel(message.allowed_channels)
             template = message.template
@@ -186,12 +186,13 @@ class Gateway:
         self._window.append((now, count))
         self._in_window += count
 
-    def _problem(self, account: Account, message: Message) -> tuple[int, str | None]:
+    def _problem(self, message: Message) -> tuple[int, str | None]:
         sender = message.sender
         if not sender or (
             len(sender) > 11 and not (sender.removeprefix("+").isdecimal() and len(sender) <= 17)
         ):
-            # A WhatsApp sender that is none of the account's is not an error: CM.com then uses the first one (2.1).
+            # A WhatsApp sender that is none of the account's is not an error: CM.com then uses the first one
+            # (2.1).
             return wire.FROM, "The sender is not valid"
         if not message.to:
             return wire.TO, "No recipients were found"
@@ -200,15 +201,11 @@ class Gateway:
             content == "" and message.rich is not None and self.settings.accept_empty_content
         ):
             return wire.BODY, "A body without content was found"
-        reference = message.reference
-        if self.settings.strict_reference and reference is not None:
-            if not (0 < len(reference) <= 32 and reference.isascii() and reference.isalnum()):
-                return wire.FIELD, "The reference is not valid"
-        if self.settings.strict_grouping:
-            if any(
-                len(each or "") > 100 for each in (message.grouping, message.grouping2, message.grouping3)
-            ):
-                return wire.FIELD, "The customGrouping is not valid"
+        if self.settings.strict_reference and not _is_reference(message.reference):
+            return wire.FIELD, "The reference is not valid"
+        groupings = (message.grouping, message.grouping2, message.grouping3)
+        if self.settings.strict_grouping and any(len(each or "") > 100 for each in groupings):
+            return wire.FIELD, "The customGrouping is not valid"
         return wire.OK, None
 
     def _recipient_problem(self, number: str) -> tuple[int, str | None]:
@@ -225,6 +222,10 @@ class Gateway:
     def _window_open(self, account: Account, number: str, now: float) -> bool:
         at = self._last_inbound.get((account.account, digits(number)))
         return at is not None and (now - at) * self.settings.speed < self.settings.window_seconds
+
+
+def _is_reference(text: str | None) -> bool:
+    return text is None or (0 < len(text) <= 32 and text.isascii() and text.isalnum())
 
 
 def _ignore(rows: list[MessageRow]) -> None:

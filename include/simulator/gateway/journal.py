@@ -1,8 +1,8 @@
 """Everything the simulator must not forget, in one SQLite file (or a private temporary one).
 
-Rows are collected while requests are handled and written together before any of those requests is answered, so that a
-`kill -9` of the simulator loses nothing it has acknowledged. `synchronous=OFF` is enough for that: the operating system keeps
-what was written by a killed process; only a power cut would lose it.
+Rows are collected while requests are handled and written together before any of those requests is answered,
+so that a `kill -9` of the simulator loses nothing it has acknowledged. `synchronous=OFF` is enough for that:
+the operating system keeps what was written by a killed process; only a power cut would lose it.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ CREATE TABLE IF NOT EXISTS message (
     recipient TEXT, customgrouping TEXT, code INTEGER, failure TEXT, channel INTEGER, sent BLOB);
 CREATE TABLE IF NOT EXISTS push (message INTEGER, code INTEGER, at REAL);
 CREATE TABLE IF NOT EXISTS inbound (
-    id INTEGER PRIMARY KEY, at REAL, account TEXT, sender TEXT, recipient TEXT, text TEXT, payload TEXT, reference TEXT,
-    groupings TEXT, message INTEGER, stop INTEGER, pushed INTEGER);
+    id INTEGER PRIMARY KEY, at REAL, account TEXT, sender TEXT, recipient TEXT, text TEXT, payload TEXT,
+    reference TEXT, groupings TEXT, message INTEGER, stop INTEGER, pushed INTEGER);
 """
 _TABLES = {"request": 5, "message": 12, "push": 3, "inbound": 12}
 _INSERT = {
@@ -61,7 +61,9 @@ class MessageRow(NamedTuple):
 
 
 class InboundRow(NamedTuple):
-    """One message of a person. `message` is the id of the message it answers, 0 for none; `groupings` are JSON."""
+    """One message of a person. `message` is the id of the message it answers, 0 for none; `groupings` are
+    JSON.
+    """
 
     id: int
     at: float
@@ -81,7 +83,9 @@ _COLUMNS = ", ".join("customgrouping" if each == "grouping" else each for each i
 
 
 class Journal:
-    """The rows, and the promise that `await flushed()` returns only after all rows added so far are written."""
+    """The rows, and the promise that `await flushed()` returns only after all rows added so far are
+    written.
+    """
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
@@ -114,7 +118,9 @@ class Journal:
         self._pending[table].extend(rows)
 
     async def flushed(self) -> None:
-        """Wait until everything added so far is written. Requests of one turn of the event loop share one commit."""
+        """Wait until everything added so far is written. Requests of one turn of the event loop share one
+        commit.
+        """
         if self._flush is None:
             loop = asyncio.get_running_loop()
             self._flush = loop.create_future()
@@ -150,7 +156,9 @@ class Journal:
     def sent(self, first: int, last: int) -> dict[int, bytes]:
         """The msg objects as they arrived, by message id; b"" where they are not kept."""
         self._write()
-        rows = self._connection.execute("SELECT id, sent FROM message WHERE id BETWEEN ? AND ?", (first, last))
+        rows = self._connection.execute(
+            "SELECT id, sent FROM message WHERE id BETWEEN ? AND ?", (first, last)
+        )
         return dict(rows.fetchall())
 
     def inbound(self) -> list[InboundRow]:

@@ -1,6 +1,7 @@
 """The figures by which a test judges a sender: what was sent twice, how fast, and to whom after a STOP.
 
-Kept as plain columns beside the journal, 33 bytes per message, so that a million messages are judged in a fraction of a second.
+Kept as plain columns beside the journal, 33 bytes per message, so that a million messages are judged in a
+fraction of a second.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from include.simulator.gateway.population import digits
 
 
 class Judge:
-    """Counts over all messages and requests since the start or the last reset; ids of messages count from 1."""
+    """Counts over all messages and requests since the start or the last reset; ids of messages count from
+    1.
+    """
 
     def __init__(self) -> None:
         self.clear()
@@ -59,9 +62,10 @@ class Judge:
     def stats(self) -> dict[str, int]:
         """The documented figures first (design, section 6), then further ones.
 
-        `messages` are those the gateway looked at: not those of requests it refused, throttled or lost to a fault.
-        References count over accepted messages; a duplicate recipient is an accepted message beyond the first for the same
-        (account, customGrouping, number), `max_per_second` the most messages that arrived within any second.
+        `messages` are those the gateway looked at: not those of requests it refused, throttled or lost to a
+        fault. References count over accepted messages; a duplicate recipient is an accepted message beyond
+        the first for the same (account, customGrouping, number), `max_per_second` the most messages that
+        arrived within any second.
         """
         if self._known[0] != len(self):
             self._known = (len(self), self._count())
@@ -87,7 +91,9 @@ class Judge:
     def accepted(
         self, account: str, start: float, end: float, reference: str | None
     ) -> npt.NDArray[np.int64]:
-        """Ids of an account's accepted messages that arrived in [start, end), by id; of one reference if given."""
+        """Ids of an account's accepted messages that arrived in [start, end), by id; of one reference if
+        given.
+        """
         arrived = np.frombuffer(self._arrived, dtype="f8")
         mask = (arrived >= start) & (arrived < end)
         mask &= np.frombuffer(self._accepted, dtype="i1") == 1

@@ -21,14 +21,18 @@ class Listener:
         self._reopening: asyncio.Task[str] | None = None
 
     async def open(self) -> str:
-        """Start to listen; the URL. Port 0 takes a free port, which is then kept. Raises OSError if it is taken."""
+        """Start to listen; the URL. Port 0 takes a free port, which is then kept. Raises OSError if it is
+        taken.
+        """
         loop = asyncio.get_running_loop()
         self._listening = await loop.create_server(self._server, self._host, self._port, backlog=1024)
         self._port = self._listening.sockets[0].getsockname()[1]
         return f"http://{self._host}:{self._port}"
 
     def refuse(self, seconds: float) -> None:
-        """Refuse new connections and reset the open ones, shortly from now (so that the caller gets an answer)."""
+        """Refuse new connections and reset the open ones, shortly from now (so that the caller gets an
+        answer).
+        """
         loop = asyncio.get_running_loop()
         self._timer = loop.call_later(0.05, self._refuse, seconds)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+
 import msgspec
 import orjson
 
@@ -18,7 +19,9 @@ _NO_GROUPINGS = '["","",""]'
 
 
 class Writing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The body of `POST /_sim/inbound`; `sender` is written `from`, and `account` is an account's token or id."""
+    """The body of `POST /_sim/inbound`; `sender` is written `from`, and `account` is an account's token or
+    id.
+    """
 
     sender: str = msgspec.field(name="from")
     text: str = ""
@@ -56,7 +59,9 @@ class People:
         return message in self._answered
 
     def answer(self, message: MessageRow) -> InboundRow | None:
-        """The answer of the person to a message, now; None when there is none after all, or STOP was said before."""
+        """The answer of the person to a message, now; None when there is none after all, or STOP was said
+        before.
+        """
         gateway = self._gateway
         account = gateway.accounts.by_id(message.account)
         person = gateway.population.person(message.recipient)
@@ -88,7 +93,9 @@ class People:
         )
 
     def write(self, writing: Writing) -> InboundRow:
-        """A person writes of their own accord, or answers the message of `reference`. Raises LookupError for an unknown one."""
+        """A person writes of their own accord, or answers the message of `reference`. Raises LookupError for
+        an unknown one.
+        """
         gateway = self._gateway
         accounts = gateway.accounts
         account = accounts.first()

@@ -1,16 +1,18 @@
 """The people behind the numbers: who is on WhatsApp, when they read, what they answer.
 
-Everything a person does follows from the seed and the number alone, so a run can be repeated and its outcome computed
-beforehand: `Population.person("+32470123456")` needs no running simulator. A population file (YAML or JSON) fixes it:
+Everything a person does follows from the seed and the number alone, so a run can be repeated and its outcome
+computed beforehand: `Population.person("+32470123456")` needs no running simulator. A population file (YAML
+or JSON) fixes it:
 
     shares: {read: 0.6, stop: 0.02}
     rules:                                   # the first rule that fits gives the fields it names
       - {prefix: "+1", outcome: failed, code: "131049"}
     people:                                  # and an entry for the number goes before every rule
-      - {number: "+32470123456", outcome: read, reply: "STOP", deliver_after: 1, read_after: 2, reply_after: 3}
+      - {number: "+32470123456", outcome: read, reply: "STOP", deliver_after: 1, read_after: 2, reply_after:
+      3}
 
-or has one such `people` entry per line (`.jsonl`). Durations are simulated seconds: `read_after` counts from the delivery,
-`reply_after` from the read (or the delivery, for people whose app hides that they read).
+or has one such `people` entry per line (`.jsonl`). Durations are simulated seconds: `read_after` counts from
+the delivery, `reply_after` from the read (or the delivery, for people whose app hides that they read).
 """
 
 from __future__ import annotations
@@ -35,7 +37,9 @@ Outcome = Literal["read", "delivered", "failed", "pending", "rejected"]
 
 
 class Shares(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How common each behaviour is. `failed` by errorCode: CM's numbers, or Meta's where CM has none (invented)."""
+    """How common each behaviour is. `failed` by errorCode: CM's numbers, or Meta's where CM has none
+    (invented).
+    """
 
     failed: dict[str, float] = msgspec.field(
         default_factory=lambda: {NOT_ON_WHATSAPP: 0.05, "54": 0.003, "131049": 0.004, "131050": 0.003}
@@ -172,7 +176,9 @@ def digits(number: str) -> str:
 
 
 def asks_to_stop(text: str) -> bool:
-    """Whether a reply is one of the simulator's own ways to say STOP (the judge's view, not the product's)."""
+    """Whether a reply is one of the simulator's own ways to say STOP (the judge's view, not the
+    product's).
+    """
     return _plain(text) in _STOPS
 
 

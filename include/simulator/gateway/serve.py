@@ -42,8 +42,9 @@ def serve(
 ) -> None:
     """Serve on `host`:`port` until SIGINT or SIGTERM.
 
-    `faults` is plain data as `Faults.add` takes it; `started` is called with the URL once connections are taken.
-    Raises OSError when the port is taken, sqlite3.DatabaseError when `db` is not a journal, ConfigurationError for faults.
+    `faults` is plain data as `Faults.add` takes it; `started` is called with the URL once connections are
+    taken. Raises OSError when the port is taken, sqlite3.DatabaseError when `db` is not a journal,
+    ConfigurationError for faults.
     """
     uvloop.run(_serve(settings, accounts, population, db, faults, host, port, started))
 

@@ -91,7 +91,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     # Gateway: section 10.2 of the contract
     max_messages: int = 1000  # documented by CM's own API description; some clients assume 100
-    auth_details: str = "No account found for the given authentication"  # since 2022 perhaps "No authentication method found."
+    # Documented; one client's test saw "No authentication method found." since 2022.
+    auth_details: str = "No account found for the given authentication"
     strict_reference: bool = False  # true: more than 32 or non-alphanumeric characters are refused with 305
     strict_grouping: bool = False  # true: more than 100 characters are refused with 305
     accept_empty_content: bool = True  # "" beside richContent, which the Python SDK sends

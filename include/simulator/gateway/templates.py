@@ -1,7 +1,7 @@
 """The templates registered per account, and what becomes of a message that does not fit its template.
 
-CM.com accepts such a message and reports the failure by status; which code it then uses is unknown (cm_com.md 2.2), so the
-codes come from `Settings`. An account that has no template at all accepts every template.
+CM.com accepts such a message and reports the failure by status; which code it then uses is unknown (cm_com.md
+2.2), so the codes come from `Settings`. An account that has no template at all accepts every template.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The Transactions API: what was sent and received, page by page (cm_com.md 6.1).
 
-Invented where the contract is silent, and set by `Settings`: the lag, the largest page, what a read message looks like, the
-price. Rows of rejected messages are left out, as nothing was created for them.
+Invented where the contract is silent, and set by `Settings`: the lag, the largest page, what a read message
+looks like, the price. Rows of rejected messages are left out, as nothing was created for them.
 """
 
 from __future__ import annotations

@@ -1,12 +1,13 @@
 """The gateway's wire format: a request body into messages, and the answer back into bytes.
 
-Source: cm_com.md 1.3, 2.2 and 3. Shipped clients disagree on the case of keys, send nulls and add keys of their own, so
-keys are case-insensitive and unknown ones ignored. The exact camel-case shape is decoded directly; any deviation takes a
-slower way through plain dictionaries with folded keys.
+Source: cm_com.md 1.3, 2.2 and 3. Shipped clients disagree on the case of keys, send nulls and add keys of
+their own, so keys are case-insensitive and unknown ones ignored. The exact camel-case shape is decoded
+directly; any deviation takes a slower way through plain dictionaries with folded keys.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -103,10 +104,10 @@ class Message(_Shape):
     grouping2: str | None = msgspec.field(name="customGrouping2", default=None)
     grouping3: str | None = msgspec.field(name="customGrouping3", default=None)
     validity: str | None = None
-    appKey: str | None = None
+    app_key: str | None = msgspec.field(name="appKey", default=None)
     dcs: int | None = None
-    minimumNumberOfMessageParts: int | None = None
-    maximumNumberOfMessageParts: int | None = None
+    least_parts: int | None = msgspec.field(name="minimumNumberOfMessageParts", default=None)
+    most_parts: int | None = msgspec.field(name="maximumNumberOfMessageParts", default=None)
 
     @property
     def template(self) -> WhatsAppTemplate | None:
@@ -200,7 +201,8 @@ _raw = msgspec.json.Decoder(_RawEnvelope)
 
 
 def decode(body: bytes) -> Messages:
-    """Decode a request body. Raises WireError 202 (not JSON, or a value of a wrong type) or 203 (no msg array).
+    """Decode a request body. Raises WireError 202 (not JSON, or a value of a wrong type) or 203 (no msg
+    array).
 
     `Messages.msg` of the result is a tuple, possibly empty.
     """
@@ -218,7 +220,7 @@ def encode_answer(details: str, code: int, messages: list[dict[str, Any]]) -> by
     return orjson.dumps({"details": details, "errorCode": code, "messages": messages})
 
 
-def raw_messages(body: bytes) -> list[bytes]:
+def raw_messages(body: bytes) -> Sequence[bytes]:
     """The JSON of each msg object of a request body that `decode` took, as it was sent, in order."""
     try:
         return _raw.decode(body).messages.msg
@@ -266,7 +268,8 @@ def _fold(value: Any) -> Any:
 def _keys() -> dict[str, str]:
     shapes = _Shape.__subclasses__()
     names = (field.encode_name for shape in shapes for field in msgspec.structs.fields(shape))
-    # npm's text-sdk 2.0.0 documents `elementName`; whether CM.com takes it is unknown, but the client is shipped.
+    # npm's text-sdk 2.0.0 documents `elementName`; whether CM.com takes it is unknown, but the client is
+    # shipped.
     return {name.lower(): name for name in names} | {"elementname": "element_name"}
 
 
