@@ -244,7 +244,7 @@ order by measure;
 
 -- name: list_campaigns(entities, most)
 -- The newest campaigns of the entities, with their figures where they were refreshed.
-select c.id as campaign_id, c.entity, c.name, c.state, c.state_reason, c.created_at, c.started_at, c.sent_at,
+select c.id, c.entity, c.name, c.state, c.state_reason, c.created_at, c.started_at, c.sent_at,
        r.target, r.excluded, r.accepted, r.delivered, r.read, r.failed, r.rejected, r.uncertain, r.replied,
        r.opted_out, r.awaiting, r.waiting, r.sending, r.balance, r.cost, r.cost_currency, r.cost_estimated,
        r.refreshed_at

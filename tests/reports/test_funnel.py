@@ -209,9 +209,9 @@ def test_the_list_shows_only_the_entities_asked_for(migrated_database: str) -> N
         first = add_campaign(conn, outcomes=small_campaign())
         second = add_campaign(conn, entity="other", outcomes=many(1, state="planned"))
         refresh("acme", dsn=migrated_database, now=NOW)
-        assert [row["campaign_id"] for row in campaigns(conn, "acme")] == [first]
+        assert [row["id"] for row in campaigns(conn, "acme")] == [first]
         both = campaigns(conn, ["acme", "other"])
-    assert [(row["campaign_id"], row["delivered"]) for row in both] == [(second, None), (first, 12)]
+    assert [(row["id"], row["delivered"]) for row in both] == [(second, None), (first, 12)]
 
 
 def test_the_views_hold_the_same_figures(migrated_database: str) -> None:
