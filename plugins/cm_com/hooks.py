@@ -180,8 +180,8 @@ class CmComHook(HttpHook):
     def test_connection(self) -> tuple[bool, str]:
         """Whether sending and the message log would work, and what is wrong if not. Sends nothing to anybody.
 
-        The gateway is asked with an empty message array, which CM.com answers with code 203 if it takes the
-        token and 101 if not (203 for this case is inferred from CM.com's list of codes).
+        The gateway is asked with an empty message array: CM.com answers code 101 if it refuses the token and
+        another one if the array is all it minds (203, as inferred from its list of codes).
         """
         try:
             self.messenger()
@@ -271,7 +271,7 @@ class CmComHook(HttpHook):
             retry_after=response.headers.get("Retry-After"),
             sent=[],
         )
-        if answer.code in {0, 202, 203}:
+        if answer.code == 0 or (answer.outcome == "refused" and not answer.fatal):
             return
         error = error_of(answer, place=self.settings.place)
         if isinstance(error, CmComAuthError) and not is_guid(self.settings.token):

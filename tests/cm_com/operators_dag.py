@@ -1,6 +1,7 @@
-"""The Dag of test_operators.py: `python operators_dag.py run <conf>`, or `… again <task>` after clearing it.
+"""The Dag of test_operators.py. As a program it takes one command a line: `run <conf>` or `again <task>`.
 
-A process of its own, since Airflow reads its home once, at import. It prints what became of the run as JSON.
+A process of its own, since Airflow reads its home once, at import. After each command it prints as JSON what
+became of the run.
 """
 
 from __future__ import annotations
@@ -100,8 +101,10 @@ def report() -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "run":
-        dag.test(run_conf=json.loads(sys.argv[2]))
-    else:
-        run_again(sys.argv[2])
-    print("\nRESULT " + json.dumps(report()))  # noqa: T201
+    for line in sys.stdin:
+        command, _, argument = line.strip().partition(" ")
+        if command == "run":
+            dag.test(run_conf=json.loads(argument))
+        else:
+            run_again(argument)
+        print("\nRESULT " + json.dumps(report()), flush=True)  # noqa: T201

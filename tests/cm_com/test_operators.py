@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
-import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ DAG_FILE = Path(__file__).with_name("operators_dag.py")
 
 
 class Runner:
-    """Runs the Dag and keeps everything it printed."""
+    """A process that runs the Dag on command, and everything it printed in the current test."""
 
     def __init__(self, environment: dict[str, str], simulator: Simulator) -> None:
         connection = {
@@ -33,36 +33,60 @@ class Runner:
         self.dag_file = Path(environment["AIRFLOW_HOME"]) / "dags" / DAG_FILE.name
         shutil.copy(DAG_FILE, self.dag_file)
         self.printed = ""
+        self.process: subprocess.Popen[str] | None = None
 
     def run(self, **conf: Any) -> dict[str, Any]:
         """A new run."""
-        return self._read(self.start("run", json.dumps(conf)))
+        self.command("run", json.dumps(conf))
+        return self.result()
 
     def again(self, task: str) -> dict[str, Any]:
         """Clear a task of the latest run and run it."""
-        return self._read(self.start("again", task))
+        self.command("again", task)
+        return self.result()
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, str(self.dag_file), *arguments],
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+    def command(self, *words: str) -> None:
+        if self.process is None:
+            self.process = subprocess.Popen(
+                [sys.executable, str(self.dag_file)],
+                env=self.environment,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+        assert self.process.stdin is not None
+        self.process.stdin.write(" ".join(words) + "\n")
+        self.process.stdin.flush()
 
-    def _read(self, process: subprocess.Popen[str]) -> dict[str, Any]:
-        output, _ = process.communicate(timeout=200)
-        log, found, result = output.partition("\nRESULT ")
-        assert found, output
-        self.printed += log
-        read: dict[str, Any] = json.loads(result)
-        return read
+    def result(self) -> dict[str, Any]:
+        assert self.process is not None
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            if line.startswith("RESULT "):
+                read: dict[str, Any] = json.loads(line.removeprefix("RESULT "))
+                return read
+            self.printed += line
+        raise AssertionError(self.printed)
+
+    def kill(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.communicate()
+            self.process = None
+
+
+@pytest.fixture(scope="module")
+def shared_runner(migrated_airflow: dict[str, str], _simulator: Simulator) -> Iterator[Runner]:
+    runner = Runner(migrated_airflow, _simulator)
+    yield runner
+    runner.kill()
 
 
 @pytest.fixture
-def runner(migrated_airflow: dict[str, str], simulator: Simulator) -> Runner:
-    return Runner(migrated_airflow, simulator)
+def runner(shared_runner: Runner, simulator: Simulator) -> Runner:
+    shared_runner.printed = ""
+    return shared_runner
 
 
 def test_a_preview_a_send_and_the_log(runner: Runner, simulator: Simulator) -> None:
@@ -134,10 +158,9 @@ def test_an_answer_that_was_lost_is_not_retried_and_a_cleared_task_sends_the_res
 
 def test_killed_while_a_request_is_out_nobody_is_sent_to_twice(runner: Runner, simulator: Simulator) -> None:
     simulator.faults({"kind": "hang", "seconds": 300, "remember": True, "count": 1})
-    process = runner.start("run", json.dumps({"people": 5}))
+    runner.command("run", json.dumps({"people": 5}))
     simulator.wait_until(lambda stats: stats["accepted"] == 2, seconds=120)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
+    runner.kill()
 
     again = runner.again("send")
     assert again["states"]["send"] == "failed"

@@ -49,6 +49,7 @@ class CmComSendOperator(BaseOperator):
     each reference to ``accepted``, ``rejected:<code>``, ``uncertain`` or ``dry_run``. No phone number is
     returned, logged or kept: ``recipients`` and ``body`` are rendered when the task runs and are no
     template fields, because Airflow stores rendered template fields and shows them in its UI.
+    A ``@task`` that hands recipients over logs them unless it has ``show_return_value_in_logs=False``.
 
     Retries and clears go on where the task stopped. CM.com knows no idempotency key, so a request without
     an answer is never made again: the task fails without retry and names the references to look up in the
