@@ -9,11 +9,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from include.message_log.rows import LogRow
+if TYPE_CHECKING:  # the log's reader imports this module
+    from include.message_log.rows import LogRow
+
 
 # WhatsApp takes 4,096 characters; one more tells that something was cut.
 LONGEST_TEXT = 4097
