@@ -5,6 +5,7 @@ import os
 import sys
 import tempfile
 import zipfile
+import zlib
 from dataclasses import fields
 from functools import cache
 from pathlib import Path
@@ -25,11 +26,11 @@ def load_table() -> Table:
     A file that is missing, unreadable or not ours is built anew; a cache that cannot be written does not matter.
     """
     path = cache_path()
-    table = _read(path)
+    table = read_table(path)
     if table is None:
         table = build_table()
         with contextlib.suppress(OSError):
-            _write(path, table)
+            write_table(path, table)
     return table
 
 
@@ -40,16 +41,17 @@ def cache_path() -> Path:
     return Path(home) / "airflow-whatsapp-campaigns" / name
 
 
-def _read(path: Path) -> Table | None:
+def read_table(path: Path) -> Table | None:
+    """The table in a file; None if there is none, or anything is wrong with it."""
     try:
         with np.load(path, allow_pickle=False) as stored:
             return Table(**{field.name: stored[field.name] for field in fields(Table)})
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
         return None
 
 
-def _write(path: Path, table: Table) -> None:
-    """Write beside and rename, so that no other process ever sees half a file."""
+def write_table(path: Path, table: Table) -> None:
+    """Write beside and rename, so that no other process ever sees half a file. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".npz", delete=False) as file:
         try:

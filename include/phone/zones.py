@@ -108,10 +108,11 @@ def _likely_zones() -> dict[str, str]:
     for prefix, zones in TIMEZONE_DATA.items():
         if len(zones) == 1:
             share[_calling_code(prefix), zones[0]] += 10 ** (TIMEZONE_LONGEST_PREFIX - len(prefix))
-    return {
-        prefix: max(zones, key=lambda zone, code=_calling_code(prefix): share[code, zone])  # type: ignore[misc]
-        for prefix, zones in TIMEZONE_DATA.items()
-    }
+    likely = {}
+    for prefix, zones in TIMEZONE_DATA.items():
+        shares = [share[_calling_code(prefix), zone] for zone in zones]
+        likely[prefix] = zones[shares.index(max(shares))]
+    return likely
 
 
 def _calling_code(prefix: str) -> str:

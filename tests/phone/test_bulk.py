@@ -89,7 +89,9 @@ def test_known_problems() -> None:
     frame = normalize(pd.Series(numbers, dtype=object), pd.Series(regions, dtype=object))
     assert values(frame["problem"]) == problems
     assert set(problems) <= set(PROBLEMS)
-    assert frame["e164"].isna().all() and frame["country"].isna().all() and not frame["is_mobile"].any()
+    assert frame["e164"].isna().all()
+    assert frame["country"].isna().all()
+    assert not frame["is_mobile"].any()
 
 
 def test_columns_types_and_index() -> None:
@@ -147,7 +149,8 @@ def test_nothing_gives_nothing() -> None:
         pa.chunked_array([], pa.string()),
     ):
         frame = normalize(nothing, "BE")
-        assert frame.empty and frame.columns.tolist() == ["e164", "country", "is_mobile", "problem"]
+        assert frame.empty
+        assert frame.columns.tolist() == ["e164", "country", "is_mobile", "problem"]
 
 
 def test_all_missing() -> None:
