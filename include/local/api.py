@@ -117,11 +117,11 @@ class AirflowApi:
         deadline = time.monotonic() + timeout
         while (state := self.get(path)["state"]) not in DONE:
             if time.monotonic() > deadline:
-                raise RunTooSlow(f"{dag_id} is {state!r} after {timeout:.0f} s: {self._standing(path)}")
+                raise RunTooSlow(f"{dag_id} is {state!r} after {timeout:.0f} s: {self._failure(path)}")
             meanwhile()
             time.sleep(every)
         if state == "failed":
-            raise RunFailed(self._failure(dag_id, path))
+            raise RunFailed(f"{dag_id} failed: {self._failure(path)}")
 
     def tasks(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
         """The run's task instances."""
@@ -146,19 +146,20 @@ class AirflowApi:
             f"{path}/{task['map_index']}/hitlDetails", {"chosen_options": [option], "params_input": {}}
         )
 
-    def _failure(self, dag_id: str, path: str) -> str:
+    def _failure(self, path: str) -> str:
+        """The first task that failed or waits for another try, with the end of its log."""
         tasks = self.get(f"{path}/taskInstances", limit=200)["task_instances"]
-        failed = [task for task in tasks if task["state"] == "failed"]
-        if not failed:
-            return f"{dag_id} failed: {self._standing(path)}"
-        task = failed[0]
+        wrong = [task for task in tasks if task["state"] in ("failed", "up_for_retry")]
+        if not wrong:
+            return self._standing(path)
+        task = min(wrong, key=lambda one: one["state"] != "failed")
         address = f"{path}/taskInstances/{task['task_id']}/logs/{task['try_number']}"
         try:
             entries = self.get(address, map_index=task["map_index"])["content"]
         except (HttpRefused, HttpUnreachable) as error:
             entries = [f"(its log cannot be read: {error})"]
         lines = [_log_line(entry) for entry in entries][-LOG_LINES:]
-        return f"{dag_id} failed in the task {task['task_id']}:\n" + "\n".join(lines)
+        return f"the task {task['task_id']} failed:\n" + "\n".join(lines)
 
     def _standing(self, path: str) -> str:
         tasks = self.get(f"{path}/taskInstances", limit=200)["task_instances"]

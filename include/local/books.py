@@ -8,14 +8,13 @@ from typing import Any
 from include.reports import Funnel
 
 COUNTED = ("target", "excluded", "accepted", "failed", "delivered", "read", "replied", "opted_out")
-OPEN = ("waiting", "sending", "uncertain", "awaiting")
+OPEN = ("waiting", "sending", "uncertain")
 
 
 def problems(funnel: Funnel, judge: Mapping[str, int], expected: Mapping[str, Any]) -> list[str]:
     """What does not agree, a sentence each; empty when everything does.
 
-    ``expected`` has the figures of `COUNTED` and ``excluded_by_reason``, as the sample was made; those
-    of `OPEN` are 0 where it does not name them.
+    ``expected`` has the figures of `COUNTED` and ``excluded_by_reason``, as the sample was made to give.
     """
     reasons = dict(funnel.excluded_by_reason())
     wanted: Mapping[str, int] = expected["excluded_by_reason"]
@@ -25,7 +24,8 @@ def problems(funnel: Funnel, judge: Mapping[str, int], expected: Mapping[str, An
         ("people who got the campaign more than once", judge["duplicate_recipients"], 0),
         ("messages that the simulator accepted", judge["accepted"], funnel.accepted),
         *((name.replace("_", " "), getattr(funnel, name), expected[name]) for name in COUNTED),
-        *((name, getattr(funnel, name), expected.get(name, 0)) for name in OPEN),
+        *((name, getattr(funnel, name), 0) for name in OPEN),
+        ("awaiting", funnel.awaiting, expected["accepted"] - expected["failed"] - expected["delivered"]),
         *(
             (f"excluded as {reason.replace('_', ' ')}", reasons.get(reason, 0), wanted.get(reason, 0))
             for reason in sorted({*reasons, *wanted})
