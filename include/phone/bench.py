@@ -19,7 +19,11 @@ JUNK = ("", "n/a", "onbekend", "-", "0", "123", "geen gsm", "jan@example.org", "
 
 
 def e164(rows: int = 1_000_000, sample: int = 100_000) -> dict[str, object]:
-    """Numbers per second on one core, over `rows` mixed numbers; the baseline over `sample` of them."""
+    """Numbers per second of processor time, over `rows` mixed numbers; the baseline over `sample` of them.
+
+    Processor time, because "on one core" is meant, and because other work on the machine then counts for neither.
+    `disagreements` are rows of the sample where any column differs from `oracle.classify`.
+    """
     started = time.process_time()
     build_table()
     built = time.process_time()
@@ -35,8 +39,10 @@ def e164(rows: int = 1_000_000, sample: int = 100_000) -> dict[str, object]:
     picked = sorted(random.Random(12).sample(range(rows), min(sample, rows)))  # noqa: S311 - ditto
     pairs = list(zip(numbers.take(picked).to_pylist(), regions.take(picked).to_pylist(), strict=True))
     begun = time.process_time()
-    expected = [classify(number, region) for number, region in pairs]
+    for number, region in pairs:
+        _as_usual(number, region)
     baseline = len(picked) / (time.process_time() - begun)
+    expected = [classify(number, region) for number, region in pairs]
     return {
         "value": round(value),
         "unit": "numbers/s",
@@ -48,6 +54,21 @@ def e164(rows: int = 1_000_000, sample: int = 100_000) -> dict[str, object]:
         "valid": int(frame["e164"].notna().sum()),
         "build_seconds": round(built - started, 2),
     }
+
+
+def _as_usual(raw: str, region: str) -> tuple[str, str | None, int] | None:
+    """The loop that people write around phonenumbers."""
+    try:
+        number = phonenumbers.parse(raw, region)
+    except phonenumbers.NumberParseException:
+        return None
+    if not phonenumbers.is_valid_number(number):
+        return None
+    return (
+        phonenumbers.format_number(number, PhoneNumberFormat.E164),
+        phonenumbers.region_code_for_number(number),
+        phonenumbers.number_type(number),
+    )
 
 
 def disagreements(frame: pd.DataFrame, expected: list[Number]) -> int:
