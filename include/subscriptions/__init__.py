@@ -3,6 +3,7 @@
 from include.subscriptions.guard import GuardFigures
 from include.subscriptions.ledger import grant, withdraw
 from include.subscriptions.projection import rebuild
+from include.subscriptions.propagate import propagate
 from include.subscriptions.reconcile import ReconcileResult, reconcile
 from include.subscriptions.suppression import (
     SuppressionKeyProblem,
@@ -20,6 +21,7 @@ __all__ = [
     "check_key",
     "grant",
     "person_hash",
+    "propagate",
     "rebuild",
     "reconcile",
     "suppression_key_from_environment",

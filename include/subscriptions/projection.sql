@@ -14,7 +14,7 @@ delete from touched;
 
 -- name: forget_projected()!
 -- Begin anew within one transaction.
-delete from projected;
+with gone as (delete from profile) delete from projected;
 
 -- name: touch(entity, ids)!
 -- Name people whose state is to be computed.

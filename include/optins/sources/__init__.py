@@ -6,6 +6,10 @@ Frames hold the columns of `frames.columns_read(source)` as Arrow strings (missi
 what the kind needs to reach the system, made by the caller from its connection. `since` is aware UTC, or None for
 everything; a kind that cannot filter by time gives everything. It raises the classes of `errors` and no other.
 
+A kind whose sources can be told of an opt-out has a second verb, that is safe to repeat:
+
+    def tell(source: Source, access, optouts: Sequence[OptOut], now: datetime) -> list[Told]      (one answer for each)
+
 A team's own kind is one more module here; nothing else needs to know it.
 """
 
@@ -13,7 +17,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, Protocol, cast
 
@@ -22,19 +26,23 @@ import pandas as pd
 from include.entities import Source
 from include.optins.sources.errors import SourceProblem, SourceRefused, SourceShapeChanged, SourceUnavailable
 from include.optins.sources.http import HttpAccess
+from include.optins.sources.optouts import OptOut, Told
 
 __all__ = [
     "HttpAccess",
+    "OptOut",
     "SourceKind",
     "SourceProblem",
     "SourceRefused",
     "SourceShapeChanged",
     "SourceUnavailable",
+    "Told",
     "kind",
     "kinds",
+    "teller",
 ]
 
-HELPERS = frozenset({"errors", "frames", "paging", "statement"})
+HELPERS = frozenset({"errors", "frames", "optouts", "paging", "statement"})
 
 
 class SourceKind(Protocol):
@@ -55,3 +63,14 @@ def kind(name: str) -> SourceKind:
     if name not in kinds():
         raise SourceShapeChanged(f"There is no source kind {name!r}. Kinds: {', '.join(kinds())}.")
     return cast("SourceKind", importlib.import_module(f"{__name__}.{name}"))
+
+
+def teller(source: Source) -> Callable[[Source, Any, Sequence[OptOut], datetime], list[Told]]:
+    """The verb `tell` of a source's kind. Raises SourceShapeChanged where there is no way back."""
+    tell = getattr(kind(source.kind), "tell", None)
+    if source.optout is None or tell is None:
+        raise SourceShapeChanged(
+            f"Source {source.name!r} cannot be told of opt-outs: "
+            + (f"the kind {source.kind!r} has no way back." if tell is None else "its YAML has no `optout`.")
+        )
+    return cast("Callable[[Source, Any, Sequence[OptOut], datetime], list[Told]]", tell)

@@ -5,10 +5,13 @@ Options: `pattern` (glob), `format` (csv, jsonl or parquet), `separator`, `encod
 
 from __future__ import annotations
 
+import csv
+import gzip
+import hashlib
 import io
 import zlib
-from collections.abc import Iterator
-from datetime import datetime
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from typing import IO, Any, Protocol
 
 import orjson
@@ -27,6 +30,7 @@ from include.optins.sources.frames import (
     require_columns,
     require_fields,
 )
+from include.optins.sources.optouts import OptOut, Told
 from include.optins.sources.paging import path_value
 
 BLOCK = 8 << 20  # bytes of text per chunk: about 50,000 records
@@ -38,6 +42,8 @@ class Folder(Protocol):
     def exists(self) -> bool: ...
 
     def glob(self, pattern: str) -> Any: ...
+
+    def __truediv__(self, name: str) -> Any: ...
 
 
 def fetch(source: Source, access: Folder, since: datetime | None) -> Iterator[pd.DataFrame]:  # noqa: ARG001
@@ -59,6 +65,28 @@ def fetch(source: Source, access: Folder, since: datetime | None) -> Iterator[pd
         raise SourceUnavailable(f"Source {source.name!r}: {type(error).__name__} while reading.") from None
 
 
+def tell(source: Source, access: Folder, optouts: Sequence[OptOut], now: datetime) -> list[Told]:
+    """Write one dated file `<source>_optouts_<time>_<n>.csv` (record_id, occurred_at) into `optout.folder`."""
+    folder = access / (source.optout.folder if source.optout and source.optout.folder else "optouts")
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(("record_id", "occurred_at"))
+    writer.writerows((optout.record_id, optout.occurred_at.astimezone(UTC).isoformat()) for optout in optouts)
+    # The same batch tried again has the same name and content, so a repeat adds nothing.
+    mark = hashlib.sha256(text.getvalue().encode()).hexdigest()[:8]
+    name = f"{source.name}_optouts_{now.astimezone(UTC):%Y%m%dT%H%M%SZ}_{mark}.csv"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        unfinished = folder / f".{name}.part"
+        unfinished.write_text(text.getvalue())
+        unfinished.rename(folder / name)
+    except PermissionError as error:
+        raise SourceRefused(f"Source {source.name!r}: no right to write {error.filename}.") from None
+    except OSError as error:
+        raise SourceUnavailable(f"Source {source.name!r}: {type(error).__name__} while writing.") from None
+    return [Told() for _ in optouts]
+
+
 def _read(source: Source, path: Any) -> Iterator[pd.DataFrame]:
     kind = source.options.get("format", "csv")
     if kind not in _READERS:
@@ -67,16 +95,16 @@ def _read(source: Source, path: Any) -> Iterator[pd.DataFrame]:
         )
     try:
         with path.open("rb") as raw:
-            stream = pa.CompressedInputStream(raw, "gzip") if path.name.endswith(".gz") else raw
+            stream = gzip.GzipFile(fileobj=raw) if path.name.endswith(".gz") else raw
             yield from _READERS[kind](source, path.name, stream)
-    except (pa.ArrowInvalid, pa.ArrowKeyError, UnicodeError, EOFError, zlib.error) as error:
+    except (pa.ArrowInvalid, pa.ArrowKeyError, UnicodeError, EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise SourceShapeChanged(_unreadable(source, path.name, error)) from None
 
 
 def _unreadable(source: Source, name: str, error: Exception) -> str:
     # Arrow quotes the row at fault, which holds a person's data: only the sentence before it is told.
     cause = str(error).partition("\n")[0].partition(": Row #")[0].partition(", got")[0][:150]
-    if "UTF8" in cause or isinstance(error, UnicodeError):
+    if "UTF8" in str(error) or isinstance(error, UnicodeError):
         cause = f"it is not {source.options.get('encoding', 'utf-8')}"
     if "Empty CSV file" in cause:
         cause = "it is empty, without even a header"
@@ -124,7 +152,7 @@ def _jsonl(source: Source, name: str, stream: IO[bytes]) -> Iterator[pd.DataFram
     ragged: list[str] = []
 
     def rows() -> Iterator[list[Any]]:
-        for number, line in enumerate(_lines(stream), start=1):
+        for number, line in enumerate(stream, start=1):
             if line.strip():
                 try:
                     item = orjson.loads(line)
@@ -143,11 +171,6 @@ def _jsonl(source: Source, name: str, stream: IO[bytes]) -> Iterator[pd.DataFram
             )
         frame.attrs["unreadable"], ragged[:] = list(ragged), []
         yield frame
-
-
-def _lines(stream: IO[bytes]) -> Iterator[bytes]:
-    """The lines of a stream; Arrow's decompressing stream has no iteration of its own."""
-    return iter(io.BufferedReader(stream)) if isinstance(stream, pa.NativeFile) else iter(stream)
 
 
 def _parquet(source: Source, name: str, stream: IO[bytes]) -> Iterator[pd.DataFrame]:

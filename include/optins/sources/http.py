@@ -7,11 +7,12 @@ Options: `path`; `items` (dotted path of the list in the answer; the answer itse
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pandas as pd
@@ -20,6 +21,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_aft
 from include.entities import Source
 from include.optins.sources.errors import SourceRefused, SourceShapeChanged, SourceUnavailable
 from include.optins.sources.frames import CHUNK, columns_read, frame, require_fields
+from include.optins.sources.optouts import OptOut, Told
 from include.optins.sources.paging import pager, path_value
 
 logger = logging.getLogger(__name__)
@@ -53,6 +55,14 @@ class _TryAgain(SourceUnavailable):
         self.after = after
 
 
+class _Rejected(SourceShapeChanged):
+    """An answer that says `not like this`."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
 def fetch(source: Source, access: HttpAccess, since: datetime | None) -> Iterator[pd.DataFrame]:
     """The items changed at or after `since`, page after page.
 
@@ -80,12 +90,33 @@ def fetch(source: Source, access: HttpAccess, since: datetime | None) -> Iterato
         yield frame(rows, wanted)
 
 
-def send(source: Source, client: httpx.Client, method: str, url: str, **arguments: Any) -> httpx.Response:
-    """One request with retries for what may pass; returns a 2xx answer. Raises SourceProblem."""
-    attempts = Retrying(
-        retry=retry_if_exception_type(_TryAgain), stop=stop_after_attempt(ATTEMPTS), wait=_wait, reraise=True
-    )
-    return attempts(_send_once, source, client, method, url, **arguments)
+def tell(source: Source, access: HttpAccess, optouts: Sequence[OptOut], now: datetime) -> list[Told]:  # noqa: ARG001
+    """One request of `optout.method` to `optout.path` for each; `{record_id}` and `{occurred_at}` are filled in.
+
+    A record that the API does not know or refuses is a problem of that record alone.
+    """
+    told = []
+    with access.client() as client:
+        for optout in optouts:
+            told.append(_tell_one(source, client, optout))
+    return told
+
+
+def _tell_one(source: Source, client: httpx.Client, optout: OptOut) -> Told:
+    way = source.optout
+    if way is None or way.path is None:
+        raise SourceShapeChanged(f"Source {source.name!r}: optout.path is missing in its YAML.")
+    occurred_at = optout.occurred_at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    url = way.path.format(record_id=quote(optout.record_id, safe=""), occurred_at=quote(occurred_at, safe=""))
+    values = {"record_id": optout.record_id, "occurred_at": occurred_at}
+    body = {
+        name: value.format(**values) if isinstance(value, str) else value for name, value in way.body.items()
+    }
+    try:
+        _retrying(_send_once, source, client, way.method, url, json=body)
+    except _Rejected as rejected:
+        return Told(f"HTTP {rejected.status}", final=True)
+    return Told()
 
 
 def _pages(source: Source, client: httpx.Client, parameters: dict[str, Any]) -> Iterator[list[Any]]:
@@ -93,12 +124,7 @@ def _pages(source: Source, client: httpx.Client, parameters: dict[str, Any]) -> 
     request: tuple[str, dict[str, Any]] | None = pages.first(parameters)
     while request is not None:
         url, query = request
-        answer = Retrying(
-            retry=retry_if_exception_type(_TryAgain),
-            stop=stop_after_attempt(ATTEMPTS),
-            wait=_wait,
-            reraise=True,
-        )(_json, source, client, url, query)
+        answer = _retrying(_json, source, client, url, query)
         items = path_value(answer, source.options["items"]) if "items" in source.options else answer
         if not isinstance(items, list):
             where = source.options.get("items", "the answer")
@@ -108,6 +134,14 @@ def _pages(source: Source, client: httpx.Client, parameters: dict[str, Any]) -> 
             )
         yield items
         request = pages.following(answer, len(items))
+
+
+def _retrying(function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+    """Call with retries for what may pass. Raises SourceProblem."""
+    attempts = Retrying(
+        retry=retry_if_exception_type(_TryAgain), stop=stop_after_attempt(ATTEMPTS), wait=_wait, reraise=True
+    )
+    return attempts(function, *arguments, **named)
 
 
 def _json(source: Source, client: httpx.Client, url: str, query: dict[str, Any]) -> Any:
@@ -137,9 +171,10 @@ def _send_once(
         )
     if status in (408, 425, 429) or status >= 500:
         raise _TryAgain(f"Source {source.name!r} asks to wait (HTTP {status}).", _retry_after(response))
-    raise SourceShapeChanged(
+    raise _Rejected(
+        status,
         f"Source {source.name!r} answered HTTP {status} to {method} {source.options.get('path', '')!r}. Compare "
-        f"sources/{source.name}.yaml with the API's documentation."
+        f"sources/{source.name}.yaml with the API's documentation.",
     )
 
 

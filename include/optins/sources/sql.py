@@ -5,7 +5,7 @@ Options: `table` and, so that only what changed is read, `changed_column`; or `q
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from typing import Any
@@ -15,6 +15,7 @@ import pandas as pd
 from include.entities import Source
 from include.optins.sources.errors import SourceProblem, SourceRefused, SourceShapeChanged, SourceUnavailable
 from include.optins.sources.frames import CHUNK, columns_read, frame, require_columns
+from include.optins.sources.optouts import OptOut, Told
 from include.optins.sources.statement import bind, driver, moment, quoted
 
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
@@ -44,9 +45,31 @@ def fetch(source: Source, access: Any, since: datetime | None) -> Iterator[pd.Da
         raise problem from None
 
 
+def tell(source: Source, access: Any, optouts: Sequence[OptOut], now: datetime) -> list[Told]:  # noqa: ARG001
+    """Run the source's `optout.statement` for each, with `:record_id` and `:occurred_at`, committing one by one."""
+    told = []
+    statement = (source.optout.statement if source.optout else None) or ""
+    for optout in optouts:
+        moment_there = moment(optout.occurred_at, access, source.time_zone)
+        parameters = {"record_id": optout.record_id, "occurred_at": moment_there}
+        try:
+            with closing(access.cursor()) as cursor:
+                cursor.execute(*bind(statement, parameters, access))
+            access.commit()
+            told.append(Told())
+        except Exception as error:
+            problem = explain(source, error)
+            if not isinstance(problem, SourceUnavailable) or "DataError" not in _names(error):
+                raise (problem or error) from None
+            # This record alone: a value that the table refuses will be refused again.
+            access.rollback()
+            told.append(Told(type(error).__name__, final=True))
+    return told
+
+
 def explain(source: Source, error: Exception) -> SourceProblem | None:
     """A DB-API driver's error as ours, by the class names of PEP 249; None for what is no database error."""
-    names = {each.__name__ for each in type(error).__mro__}
+    names = _names(error)
     if "Error" not in names or isinstance(error, SourceProblem):
         return None
     # The first line only: PostgreSQL writes values of the row at fault into DETAIL.
@@ -65,6 +88,10 @@ def explain(source: Source, error: Exception) -> SourceProblem | None:
     return SourceUnavailable(
         f"Source {source.name!r}: the database does not answer as it should: {type(error).__name__}."
     )
+
+
+def _names(error: Exception) -> set[str]:
+    return {each.__name__ for each in type(error).__mro__}
 
 
 def _statement(source: Source, access: Any, since: datetime | None) -> tuple[str, Any]:
