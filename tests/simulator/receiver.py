@@ -38,8 +38,8 @@ class Receiver:
 
 
 @contextmanager
-def receiving() -> Iterator[Receiver]:
-    """A receiver that listens on a free port."""
+def receiving(port: int = 0) -> Iterator[Receiver]:
+    """A receiver that listens on a port, by default a free one."""
     receiver = Receiver()
 
     class Handler(BaseHTTPRequestHandler):
@@ -58,7 +58,7 @@ def receiving() -> Iterator[Receiver]:
         def log_message(self, *_: Any) -> None:
             """Nothing on the console."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
     server.daemon_threads = True
     receiver.url = f"http://127.0.0.1:{server.server_port}/hook"
     thread = threading.Thread(target=server.serve_forever, daemon=True)

@@ -51,15 +51,15 @@ def accepted(to: str, reference: str | None) -> dict[str, object]:
         pytest.param(OTHERS, "0031612345678", None, id="others"),
     ],
 )
-def test_shipped_clients_are_served(simulator: Simulator, body: bytes, to: str, reference: str | None) -> None:
+def test_shipped_clients_are_served(
+    simulator: Simulator, body: bytes, to: str, reference: str | None
+) -> None:
     assert simulator.post(body, token=None) == (
         200,
         {"details": "Created 1 message(s)", "errorCode": 0, "messages": [accepted(to, reference)]},
     )
     kept = simulator.messages()[0]["message"]
-    assert kept == _first_message(body), (
-        "the message is remembered as it was sent"
-    )
+    assert kept == _first_message(body), "the message is remembered as it was sent"
 
 
 def _first_message(body: bytes) -> object:
@@ -198,7 +198,9 @@ def test_choices_where_the_contract_is_silent() -> None:
         )
         assert [each["messageErrorCode"] for each in answer["messages"]] == [305, 305, 305, 304, 0]
         assert simulator.post(b"{}", token="x")[1]["errorCode"] == 203
-        assert simulator.send(template_message(), token="x")[1]["details"] == "No authentication method found."
+        assert (
+            simulator.send(template_message(), token="x")[1]["details"] == "No authentication method found."
+        )
 
 
 def test_only_post_and_known_paths(simulator: Simulator) -> None:
