@@ -61,6 +61,19 @@ def test_a_campaign_shows_its_figures(migrated_database: str, campaign_id: int) 
     assert " style=" not in page
 
 
+@pytest.mark.parametrize(
+    "outcomes", [[], many(1, state="planned"), many(2, state="excluded", reason="holdout")]
+)
+def test_a_campaign_with_little_to_show_is_shown(
+    migrated_database: str, outcomes: list[dict[str, object]]
+) -> None:
+    with connect(migrated_database) as conn:
+        campaign_id = add_campaign(conn, outcomes=outcomes, state="planned")
+    pages = client(migrated_database)
+    for path in ("", "/people", "/people.csv"):
+        assert pages.get(f"/campaigns/{campaign_id}{path}").status_code == 200, path
+
+
 def test_every_page_has_the_security_headers_and_no_phone(migrated_database: str, campaign_id: int) -> None:
     pages = client(migrated_database)
     with connect(migrated_database) as conn:
