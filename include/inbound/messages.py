@@ -67,19 +67,21 @@ def from_webhook(document: object, *, now: datetime) -> Inbound:
     )
 
 
-def from_log(row: LogRow, *, now: datetime) -> Inbound | None:
-    """Read a row of the log, direction in; None when it has no sender's number."""
-    number = _number(row.sender)
+def from_log_row(
+    *, sender: str | None, occurred_at: datetime, text: str | None, reference: str | None
+) -> Inbound | None:
+    """A message as CM.com's log shows it; None when it has no sender's number."""
+    number = _number(sender)
     if number is None:
         return None
-    text = _text(row.text)[:LONGEST_TEXT]
+    said = _text(text)[:LONGEST_TEXT]
     return Inbound(
         number=number,
-        occurred_at=row.created or now,
+        occurred_at=occurred_at,
         source="log",
-        key=_key(number, row.created.isoformat() if row.created else "", text, "", row.reference or ""),
-        text=text,
-        reference=row.reference,
+        key=_key(number, occurred_at.isoformat(), said, "", reference or ""),
+        text=said,
+        reference=reference,
     )
 
 

@@ -15,7 +15,7 @@ import psycopg
 from include.campaigns import reference as references
 from include.database import connect, named_sql, require_current
 from include.entities.models import Entity
-from include.inbound import from_log, record_inbound
+from include.inbound import from_log_row, record_inbound
 from include.message_log.events import Applied, StatusEvent, commit_events
 from include.message_log.rows import LogRow, MessageLog, events_of
 from include.message_log.windows import Window, again, regular, split
@@ -187,7 +187,12 @@ class _Reader:
 
     def _record(self, rows: list[LogRow]) -> None:
         for row in rows:
-            message = from_log(row, now=self.now)
+            message = from_log_row(
+                sender=row.sender,
+                occurred_at=row.created or self.now,
+                text=row.text,
+                reference=row.reference,
+            )
             if message is None:
                 self.result.unreadable += 1
                 continue

@@ -1,0 +1,153 @@
+"""The webhook as a raw ASGI app: `POST …/<secret>/status` and `POST …/<secret>/inbound`, and the older GET.
+
+Both paths take both shapes, for CM.com has a URL for each and they are easily exchanged. An answer is 200 with nothing in
+it, and only after the commit; 503 asks CM.com to come again (statuses for 7 days, replies for a month); what can never be
+taken is set aside and answered 200, or it would be repeated for as long.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, MutableMapping
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from include.entities.load import load_entity
+from include.entities.models import Entity
+from include.entities.problems import EntityProblems
+from include.webhooks.posts import Post, read_body, read_get, unreadable
+from include.webhooks.secrets import Secrets
+from include.webhooks.writer import Busy, Writer
+
+log = logging.getLogger(__name__)
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+# Times in a status report have no zone. CM.com's other such times are Dutch local time; nothing says it of these.
+CM_TIME_ZONE = "Europe/Amsterdam"
+LONGEST_BODY = 1_000_000
+SECONDS_TO_SEND = 10.0
+SECONDS_TO_COMMIT = 30.0
+KINDS = ("status", "inbound")
+_EMPTY = [(b"content-length", b"0")]
+_LATER = [(b"content-length", b"0"), (b"retry-after", b"5")]
+_CLOSE = [(b"content-length", b"0"), (b"connection", b"close")]
+
+
+class Webhook:
+    """The ASGI app. Mount it under any prefix, or serve it alone; `stop` commits what is waiting."""
+
+    def __init__(self, secrets: Secrets, writer: Writer, zone: ZoneInfo) -> None:
+        self._secrets = secrets
+        self._writer = writer
+        self._zone = zone
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, or the server's start and end."""
+        if scope["type"] == "http":
+            await self._answer(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+
+    def stop(self) -> None:
+        """Commit what is waiting; later requests are told to come again."""
+        self._writer.stop()
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # Only the last two parts of the path count, so the app need not know where it is mounted.
+        _, secret, kind = ("//" + scope["path"]).rsplit("/", 2)
+        if kind == "health":
+            return await _respond(send, 200, _EMPTY)
+        entities = self._secrets.entities(secret) if kind in KINDS else ()
+        if not entities:
+            # Wrong secret, wrong path: one answer for both, before a byte of the body is read.
+            return await _respond(send, 404, _CLOSE)
+        now = datetime.now(UTC)
+        if scope["method"] == "GET":
+            post = read_get(scope["query_string"], entities=entities, zone=self._zone, now=now)
+        elif scope["method"] == "POST":
+            try:
+                body = await _body(receive)
+            except TimeoutError:
+                return await _respond(send, 408, _CLOSE)
+            except ConnectionError:
+                return None
+            if body is None:
+                return await _respond(
+                    send, *await self._taken(unreadable(entities, "body_too_large"), _CLOSE)
+                )
+            post = read_body(body, entities=entities, zone=self._zone, now=now)
+        else:
+            return await _respond(send, 405, _CLOSE)
+        return await _respond(send, *await self._taken(post, _EMPTY))
+
+    async def _taken(
+        self, post: Post, headers: list[tuple[bytes, bytes]]
+    ) -> tuple[int, list[tuple[bytes, bytes]]]:
+        """200 once the post is committed, else 503."""
+        try:
+            if post.messages:
+                self._writer.entities(post.entities)
+            async with asyncio.timeout(SECONDS_TO_COMMIT):
+                return (200, _EMPTY) if await self._writer.submit(post) else (503, _LATER)
+        except EntityProblems as problems:
+            log.warning("Replies wait at CM.com until the entity's files are right: %s", problems)
+            return 503, _LATER
+        except (Busy, TimeoutError):
+            return 503, _LATER
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        while (await receive())["type"] == "lifespan.startup":
+            await send({"type": "lifespan.startup.complete"})
+        await asyncio.to_thread(self.stop)
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+def build_app(
+    dsn: str,
+    secrets: Secrets,
+    *,
+    time_zone: str = CM_TIME_ZONE,
+    suppression_key: bytes | None = None,
+    load: Callable[[str], Entity] = load_entity,
+) -> Webhook:
+    """The webhook for these secrets. Opens nothing yet: the database is asked for with the first request.
+
+    `suppression_key`: to suppress a number that we do not hold and that says stop.
+    """
+    return Webhook(
+        secrets, Writer(dsn, load_entity=load, suppression_key=suppression_key), ZoneInfo(time_zone)
+    )
+
+
+async def _body(receive: Receive) -> bytes | None:
+    """The whole body, None when it is too long. Raises TimeoutError when it comes too slowly, ConnectionError.
+
+    A longer body is read to its end and forgotten: a sender that is cut off sees no answer, and sends it again.
+    """
+    pieces: list[bytes] = []
+    size = 0
+    async with asyncio.timeout(SECONDS_TO_SEND):
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise ConnectionError
+            piece = message.get("body", b"")
+            size += len(piece)
+            if size > LONGEST_BODY:
+                pieces.clear()
+            else:
+                pieces.append(piece)
+            if not message.get("more_body", False):
+                break
+    if size > LONGEST_BODY:
+        return None
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+async def _respond(send: Send, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": b""})

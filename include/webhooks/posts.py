@@ -1,0 +1,69 @@
+"""What one request to the webhook holds, whichever of its two paths it came to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from include.inbound import Inbound, Unreadable, from_webhook
+from include.message_log.events import StatusEvent
+from include.message_log.redact import redact
+from include.webhooks.statuses import StatusUnreadable, read_exact, read_folded, read_query
+
+_KEPT = 2_000  # characters of what cannot be read, redacted
+
+
+class Aside(msgspec.Struct, frozen=True):
+    """Something that can never be taken: why, and what may be kept of it."""
+
+    reason: str
+    body: str = ""
+
+
+class Post(msgspec.Struct, frozen=True):
+    """What a request holds. Everything of it is committed, or nothing is acknowledged."""
+
+    entities: tuple[str, ...]
+    statuses: list[StatusEvent] = []
+    messages: list[Inbound] = []
+    asides: list[Aside] = []
+
+    @property
+    def size(self) -> int:
+        """How many rows it may write."""
+        return len(self.statuses) + len(self.messages) + len(self.asides)
+
+
+def read_body(body: bytes, *, entities: tuple[str, ...], zone: ZoneInfo, now: datetime) -> Post:
+    """Statuses, a person's message, or something to set aside."""
+    statuses = read_exact(body, zone=zone, now=now)
+    if statuses is not None:
+        return Post(entities, statuses)
+    try:
+        document = msgspec.json.decode(body)
+        if isinstance(document, Mapping) and any(str(key).lower() == "messages" for key in document):
+            return Post(entities, read_folded(document, zone=zone, now=now))
+        return Post(entities, messages=[from_webhook(document, now=now)])
+    except msgspec.DecodeError:
+        problem = "not_json"
+    except RecursionError:
+        problem = "nested_too_deep"
+    except (StatusUnreadable, Unreadable) as error:
+        problem = str(error).replace(" ", "_")
+    return unreadable(entities, problem, body)
+
+
+def read_get(query: bytes, *, entities: tuple[str, ...], zone: ZoneInfo, now: datetime) -> Post:
+    """A status in the older form, or something to set aside."""
+    try:
+        return Post(entities, read_query(query, zone=zone, now=now))
+    except StatusUnreadable as error:
+        return unreadable(entities, str(error).replace(" ", "_"), query)
+
+
+def unreadable(entities: tuple[str, ...], reason: str, body: bytes = b"") -> Post:
+    """Something to set aside, with as much of it as may be kept."""
+    return Post(entities, asides=[Aside(reason, redact(body[: 4 * _KEPT].decode("utf-8", "replace"), _KEPT))])
