@@ -127,9 +127,10 @@ def test_stop_window_and_replies_survive_a_restart(tmp_path: Path) -> None:
 def test_a_file_that_is_no_journal_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     path.write_text("not a database, but long enough to be looked at" * 100)
-    with pytest.raises(
-        RuntimeError, match=r"journal\.db: file is not a database\. Give another file to --db"
-    ), running_simulator(db=path):
+    with (
+        pytest.raises(RuntimeError, match=r"journal\.db: file is not a database\. Give another file to --db"),
+        running_simulator(db=path),
+    ):
         pass
 
 

@@ -11,22 +11,25 @@ from tests.support.simulator import SENDER, TOKEN, Simulator, running_simulator,
 
 # What text-sdk-python 2.0.4 puts on the wire (cm_com.md 9).
 PYTHON_SDK = b"""{"messages": {"authentication": {"producttoken": "00000000-0000-0000-0000-000000000000"}, "msg":
-[{"allowedChannels": ["Whatsapp"], "from": "0031687654321", "to": [{"number": "0031612345678"}], "body": {"type": "AUTO",
-"content": ""}, "reference": "c42r7", "customGrouping3": "text-sdk-python-2.0.4", "richContent": {"conversation":
-[{"template": {"whatsapp": {"namespace": "11111111_2222_3333_4444_555555555555", "element_name": "order_update", "language":
-{"policy": "deterministic", "code": "en"}, "components": [{"type": "body", "parameters": [{"type": "text", "text": "Jan"},
-{"type": "text", "text": "A-1001"}]}]}}}]}}]}}"""
+[{"allowedChannels": ["Whatsapp"], "from": "0031687654321", "to": [{"number": "0031612345678"}], "body":
+{"type": "AUTO", "content": ""}, "reference": "c42r7", "customGrouping3": "text-sdk-python-2.0.4",
+"richContent": {"conversation":
+[{"template": {"whatsapp": {"namespace": "11111111_2222_3333_4444_555555555555", "element_name": "order_update",
+"language": {"policy": "deterministic", "code": "en"}, "components": [{"type": "body", "parameters":
+[{"type": "text", "text": "Jan"}, {"type": "text", "text": "A-1001"}]}]}}}]}}]}}"""
 
 # What text-sdk-javascript 2.1.0 puts on the wire (cm_com.md 9).
-JAVASCRIPT_SDK = b"""{"messages":{"authentication":{"productToken":"00000000-0000-0000-0000-000000000000"},"msg":[{"from":
-"TestSender","body":{"content":"Hello world?!","type":"AUTO"},"to":[{"number":"00316012345678"}],"customGrouping3":
+JAVASCRIPT_SDK = b"""{"messages":{"authentication":{"productToken":"00000000-0000-0000-0000-000000000000"},"msg":[{
+"from":"TestSender","body":{"content":"Hello world?!","type":"AUTO"},"to":[{"number":"00316012345678"}],
+"customGrouping3":
 "text-sdk-javascript","allowedChannels":["WhatsApp"],"richContent":{"conversation":[{"template":{"whatsapp":{"namespace":
 "the-namespace-of-template","element_name":"template-name","language":{"code":"en","policy":"deterministic"},"components":
 [{"type":"body","parameters":[{"type":"text","text":"firstname"}]}]}}}]}}]}}"""
 
 # The habits of the other clients in one: Zapier's capitals, .NET's $type and Components, PHP's lower case, nulls.
-OTHERS = b"""{"Messages":{"Authentication":{"ProductToken":"00000000-0000-0000-0000-000000000000"},"$type":"Envelope","Msg":
-[{"$type":"Message","From":"0031687654321","TO":[{"Number":"0031612345678"}],"Body":{"Content":"hi","type":null},"dcs":0,
+OTHERS = b"""{"Messages":{"Authentication":{"ProductToken":"00000000-0000-0000-0000-000000000000"},"$type":"Envelope",
+"Msg":[{"$type":"Message","From":"0031687654321","TO":[{"Number":"0031612345678"}],"Body":{"Content":"hi","type":null},
+"dcs":0,
 "customgrouping3":"php","allowedChannels":["whatsapp"],"appKey":null,"RichContent":{"Conversation":[{"context":null,
 "Template":{"Whatsapp":{"Namespace":"n","Element_Name":"e","Language":{"Code":"en","policy":"deterministic"},"Components":
 [{"$type":"C","Type":"body","Parameters":[{"Type":"text","Text":"x"}]}]}}}]}}]}}"""

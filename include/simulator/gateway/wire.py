@@ -268,9 +268,7 @@ def _fold(value: Any) -> Any:
 def _keys() -> dict[str, str]:
     shapes = _Shape.__subclasses__()
     names = (field.encode_name for shape in shapes for field in msgspec.structs.fields(shape))
-    # npm's text-sdk 2.0.0 documents `elementName`; whether CM.com takes it is unknown, but the client is
-    # shipped.
-    return {name.lower(): name for name in names} | {"elementname": "element_name"}
+    return {name.lower(): name for name in names}
 
 
 _KEYS = _keys()
