@@ -20,6 +20,8 @@ class Receiver:
         self.refuse_next = 0
         self.bodies: list[dict[str, Any]] = []
         self.refused: list[dict[str, Any]] = []
+        self.most_at_once = 0
+        self.at_once = 0
         self.lock = threading.Lock()
 
     def statuses(self, reference: str) -> list[str]:
@@ -48,9 +50,13 @@ def receiving(port: int = 0) -> Iterator[Receiver]:
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             with receiver.lock:
+                receiver.at_once += 1
+                receiver.most_at_once = max(receiver.most_at_once, receiver.at_once)
                 refused = receiver.refuse_next > 0
                 receiver.refuse_next -= refused
                 (receiver.refused if refused else receiver.bodies).append(body)
+            with receiver.lock:
+                receiver.at_once -= 1
             self.send_response(503 if refused else receiver.status)
             self.send_header("Content-Length", "0")
             self.end_headers()
