@@ -23,9 +23,10 @@ _ROW_END = b"\xff"  # In no UTF-8 text.
 # Symbols are the low four bits. Digits keep their ASCII bytes, so that E.164 is cut from the same array.
 _NOT_DIGIT = 0x40
 
-# `_VALID_PUNCTUATION` and `_PLUS_CHARS` beyond ASCII. Tildes may also introduce an extension.
+# `_VALID_PUNCTUATION` and `_PLUS_CHARS` beyond ASCII. Tildes may also introduce an extension. Without U+30FC,
+# which is a separator and a letter: nothing before it is stripped from the end of a text.
 _FOREIGN_SEPARATORS = (
-    "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\u30fc\uff0d\uff0e\uff0f"
+    "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\uff0d\uff0e\uff0f"
     "\u00a0\u00ad\u200b\u2060\u3000\uff08\uff09\uff3b\uff3d"
 )
 _FOREIGN_TILDES = "\u2053\u223c\uff5e"

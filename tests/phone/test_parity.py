@@ -106,6 +106,20 @@ def test_each_odd_character_in_each_place(character: str) -> None:
     assert_parity(rows)
 
 
+@pytest.mark.parametrize("one", sorted(set(NOISE)), ids=lambda character: f"U+{ord(character):04X}")
+def test_odd_characters_in_pairs_around_a_number(one: str) -> None:
+    rows: list[tuple[str | None, str | None]] = []
+    for other in sorted(set(NOISE)):
+        for number in ("0470123456", "+32470123456", "020"):
+            rows += [
+                (f"{number}{one}{other}", "BE"),
+                (f"{one}{other}{number}", "BE"),
+                (f"{one}{number}{other}", "BE"),
+            ]
+            rows += [(f"{number[:4]}{one}{other}{number[4:]}", "BE"), (f"{number}{one}1{other}", "BE")]
+    assert_parity(rows)
+
+
 def test_very_long_texts() -> None:
     number = "+32470123456"
     rows: list[tuple[str | None, str | None]] = [
