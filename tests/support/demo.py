@@ -79,7 +79,7 @@ def start_demo(folder: Path, *arguments: str, **variables: str) -> RunningDemo:
 def demo() -> Iterator[RunningDemo]:
     """The demo of this test session; ended with it."""
     folder = Path(tempfile.mkdtemp(prefix="whatsapp-demo-"))
-    running = start_demo(folder)
+    running = start_demo(folder, WHATSAPP_DEMO_PEOPLE="2000")
     try:
         running.wait()
         yield running

@@ -1,0 +1,297 @@
+"""`dag.test()` walks through every Dag on real parts: the books, the cap, privacy, who may what, bad input."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+
+from include.database import connect
+from include.local import books
+from include.local.http import HttpRefused, request_json
+from include.local.systems import ACCOUNT, SENDER
+from include.reports import campaigns, funnel
+from include.simulator.sample import expected
+from tests.support.airflow import AirflowServer
+from tests.system.conftest import PEOPLE
+from tests.system.leaks import database_text, forms, log_texts, numbers_in
+from tests.system.walker import Company, Walk, rewrite
+
+pytestmark = [pytest.mark.airflow, pytest.mark.timeout(600)]
+CAMPAIGN = {
+    "name": "Spring",
+    "template": "spring_sale",
+    "segment": "everyone",
+    "dry_run": False,
+    "workers": 2,
+}
+CHAIN = ("pull_optins", "reconcile_subscriptions", "sync_templates", "send_campaign")
+AFTERWARDS = ("pull_message_logs", "propagate_optouts", "refresh_reports", "privacy")
+
+
+@pytest.fixture(scope="module")
+def walked(company: Company) -> dict[str, Walk]:
+    """Every Dag once, in the order of a first day."""
+    runs = {verb: company.walk(verb, CAMPAIGN if verb == "send_campaign" else None) for verb in CHAIN}
+    company.systems.wait_for_answers()
+    return runs | {verb: company.walk(verb) for verb in AFTERWARDS}
+
+
+def test_every_dag_succeeds_at_the_first_try(walked: dict[str, Walk]) -> None:
+    for verb, run in walked.items():
+        assert run.state == "success", (verb, run.states, run.printed)
+        assert set(run.tries.values()) == {1}, verb
+
+
+def test_the_books_balance_to_the_last_person(company: Company, walked: dict[str, Walk]) -> None:
+    with connect(company.dsn) as conn:
+        newest = campaigns(conn, "acme", most=1)[0]
+        assert books.problems(funnel(conn, newest["id"]), company.systems.stats(), _expected(company)) == []
+    campaign = company.campaign(walked["send_campaign"].run_id)
+    assert campaign["state"] in ("sent", "settled")
+    assert campaign["approved_by"] == "approver"
+
+
+def test_whoever_said_no_is_a_no_in_every_source(company: Company, walked: dict[str, Walk]) -> None:
+    told = walked["propagate_optouts"].returned
+    assert sum(each["told"] for each in told.values()) > 0, told
+    with connect(company.dsn) as conn:
+        left = conn.execute("select count(*) as n from optout_outbox where state <> 'done'").fetchone()
+        before = _subscribed(conn)
+    assert left == {"n": 0}
+    # What the sources now say of everybody changes nobody.
+    assert company.walk("pull_optins").state == "success"
+    again = company.walk("reconcile_subscriptions")
+    assert again.state == "success", again.printed
+    with connect(company.dsn) as conn:
+        assert _subscribed(conn) == before
+
+
+def test_a_second_run_of_the_same_form_is_held_by_the_frequency_cap(
+    company: Company, walked: dict[str, Walk]
+) -> None:
+    first = company.campaign(walked["send_campaign"].run_id)
+    sent = company.systems.stats()
+    second = company.walk("send_campaign", {**CAMPAIGN, "dry_run": True})
+    assert (second.state, second.states["send"]) == ("success", "skipped"), second.printed
+    campaign = company.campaign(second.run_id)
+    assert campaign["id"] != first["id"]
+    assert (campaign["state"], campaign["state_reason"]) == ("cancelled", "dry_run")
+    with connect(company.dsn) as conn:
+        twice = conn.execute(
+            """
+            select count(*) filter (where b.reason = 'frequency_cap') as capped,
+                   count(*) filter (where b.state <> 'excluded') as planned
+            from campaign_message a join campaign_message b using (subscription_id)
+            where a.campaign_id = %s and b.campaign_id = %s and a.state in ('accepted', 'delivered', 'read')
+            """,
+            (first["id"], campaign["id"]),
+        ).fetchone()
+    assert twice is not None
+    assert (twice["planned"], twice["capped"] > 0) == (0, True)
+    assert company.systems.stats()["messages"] == sent["messages"]
+
+
+def test_an_erased_person_is_gone_and_stays_gone(company: Company, walked: dict[str, Walk]) -> None:
+    with connect(company.dsn) as conn:
+        person = conn.execute(
+            "select s.phone, r.source_record_id from subscription s join consent_event r on r.subscription_id = s.id "
+            "where r.source = 'webshop' and s.status = 'subscribed' order by s.id limit 1"
+        ).fetchone()
+    assert person is not None
+    run = company.walk("privacy", {"source": "webshop", "record_id": person["source_record_id"]})
+    assert (run.state, run.returned["erase_person"]) == ("success", 1), run.printed
+    assert numbers_in(database_text(company.dsn), forms([person["phone"]])) == set()
+    # The shop still has the record, and says so again.
+    with psycopg.connect(company.webshop) as shop:
+        shop.execute(
+            "update customers set updated_at = now() where customer_id = %s", (person["source_record_id"],)
+        )
+    assert company.walk("pull_optins").state == "success"
+    assert company.walk("reconcile_subscriptions").state == "success"
+    with connect(company.dsn) as conn:
+        again = conn.execute("select count(*) as n from subscription where phone = %s", (person["phone"],))
+        assert again.fetchone() == {"n": 0}
+
+
+def test_people_see_and_start_what_is_theirs(company: Company, walked: dict[str, Walk]) -> None:
+    server, send, pull = company.server, "send_campaign__acme", "pull_optins__acme"
+    may: dict[str, dict[str, int]] = {
+        user: {
+            "list": _asked(server, user, "GET", "dags"),
+            "read": _asked(server, user, "GET", f"dags/{send}"),
+            "runs": _asked(server, user, "GET", f"dags/{send}/dagRuns"),
+            "send": _asked(server, user, "POST", f"dags/{send}/dagRuns", _form(CAMPAIGN)),
+            "pull": _asked(server, user, "POST", f"dags/{pull}/dagRuns", _form()),
+        }
+        for user in ("", "marketer", "approver", "analyst", "stripes")
+    }
+    assert may == {
+        "": {"list": 401, "read": 401, "runs": 401, "send": 401, "pull": 401},
+        "marketer": {"list": 200, "read": 200, "runs": 200, "send": 200, "pull": 403},
+        "approver": {"list": 200, "read": 200, "runs": 200, "send": 403, "pull": 403},
+        "analyst": {"list": 200, "read": 200, "runs": 200, "send": 403, "pull": 403},
+        "stripes": {"list": 200, "read": 403, "runs": 403, "send": 403, "pull": 403},
+    }
+    seen = {dag["dag_id"] for dag in server.api("stripes").get("dags")["dags"]}
+    assert seen
+    assert not {dag_id for dag_id in seen if dag_id.endswith("__acme")}
+    # Those who tried to approve the campaign before the approver did.
+    assert company.answers == {"analyst": 403, "marketer": 403, "stripes": 403}
+
+
+def test_the_form_refuses_what_the_entity_does_not_have(company: Company) -> None:
+    for field, value in (("template", "spring_sail"), ("segment", "nobody"), ("workers", 50), ("name", "")):
+        body = _form({**CAMPAIGN, field: value})
+        with pytest.raises(HttpRefused, match=field) as refused:
+            company.server.api("marketer").post("dags/send_campaign__acme/dagRuns", body)
+        assert refused.value.status == 400
+
+
+def test_a_template_that_was_never_synchronised_is_not_sent(company: Company, migrated_database: str) -> None:
+    here = {"AIRFLOW_CONN_WHATSAPP_DB": migrated_database}
+    run = company.walk("send_campaign", CAMPAIGN, environment=here)
+    assert (run.state, run.states["plan"], run.tries["plan"]) == ("failed", "failed", 1)
+    assert "run sync_templates__acme" in run.printed
+    with connect(migrated_database) as conn:
+        assert conn.execute("select count(*) as n from campaign").fetchone() == {"n": 0}
+
+
+def test_a_file_without_a_column_fails_its_source_alone(company: Company, migrated_database: str) -> None:
+    here = {"AIRFLOW_CONN_WHATSAPP_DB": migrated_database}
+    survey = company.instance.folder / "drop" / "survey_2.csv"
+    content = rewrite(survey, "phone", "telephone")
+    try:
+        run = company.walk("pull_optins", environment=here)
+    finally:
+        survey.write_text(content)
+    failed = {name for name, state in run.states.items() if state == "failed"}
+    assert len(failed) == 1, run.states
+    assert run.tries[failed.pop()] == 1, "the same file again would not help"
+    assert run.states["announce"] == "success", "the other sources' records go on"
+    assert "'phone'" in run.printed
+    with connect(migrated_database) as conn:
+        staged = conn.execute("select distinct source from optin_staging order by 1").fetchall()
+    assert [row["source"] for row in staged] == ["preference_centre", "webshop"], "nothing of half a file"
+
+
+def test_a_database_that_is_away_is_asked_again(company: Company, walked: dict[str, Walk]) -> None:
+    nowhere = "postgresql://whatsapp:secret@127.0.0.1:9/whatsapp"
+    run = company.walk(
+        "refresh_reports",
+        environment={"AIRFLOW_CONN_WHATSAPP_DB": nowhere},
+        cured_by={"AIRFLOW_CONN_WHATSAPP_DB": company.dsn},
+    )
+    assert (run.state, run.tries["refresh"]) == ("success", 2), run.printed
+    assert "127.0.0.1" in run.printed
+    assert "secret" not in run.printed
+
+
+def test_a_gateway_that_is_away_is_asked_again(company: Company, walked: dict[str, Walk]) -> None:
+    run = company.walk(
+        "sync_templates",
+        environment={"AIRFLOW_CONN_CM_COM_ACME": _integration("http://127.0.0.1:9")},
+        cured_by={"AIRFLOW_CONN_CM_COM_ACME": company.systems.connections["cm_com_acme"]},
+    )
+    assert (run.state, run.tries["sync"]) == ("success", 2), run.printed
+
+
+@pytest.fixture
+def later(company: Company, walked: dict[str, Walk]) -> Iterator[None]:
+    """Everybody may get a message again."""
+    company.let_a_week_pass()
+    yield
+    company.let_a_week_pass()
+
+
+@pytest.mark.usefixtures("later")
+def test_a_wrong_token_pauses_the_campaign_and_loses_nobody(company: Company) -> None:
+    before = company.systems.stats()
+    wrong = {"AIRFLOW_CONN_CM_COM_ACME": _integration(company.systems.simulator)}
+    run = company.walk("send_campaign", {**CAMPAIGN, "name": "Wrong token"}, environment=wrong)
+    campaign = company.campaign(run.run_id)
+    assert campaign["state"] == "paused", run.printed
+    assert "correct token or balance, then resume" in campaign["state_reason"]
+    assert set(campaign["rows"]) == {"planned", "excluded"}, "nobody is in doubt or lost"
+    assert company.systems.stats()["messages"] == before["messages"]
+    assert WRONG_TOKEN not in run.printed
+    with connect(company.dsn) as conn:  # so that the walks after this one find nothing open
+        conn.execute("update campaign set state = 'cancelled' where id = %s", (campaign["id"],))
+
+
+def test_the_connections_test_names_what_is_wrong(company: Company) -> None:
+    told = {}
+    for what, connection in (
+        ("right", company.systems.connections["cm_com_acme"]),
+        ("token", _integration(company.systems.simulator)),
+        ("away", _integration("http://127.0.0.1:9")),
+    ):
+        fields = json.loads(connection)
+        body = {**fields, "connection_id": "tried", "extra": json.dumps(fields["extra"])}
+        told[what] = company.server.api("admin").post("connections/test", body)
+    assert told["right"]["status"] is True, told
+    assert (told["token"]["status"], told["away"]["status"]) == (False, False)
+    assert "token" in told["token"]["message"].lower()
+    assert WRONG_TOKEN not in str(told)
+
+
+def test_nothing_private_is_in_airflow(company: Company, walked: dict[str, Walk]) -> None:
+    """Its whole metadata database (XComs, rendered fields, Dag runs, approvals, audit log), all logs, all output."""
+    sample, secrets = company.systems.sample, company.instance.secrets
+    assert len(sample.numbers) > PEOPLE / 2
+    known = forms(sample.numbers)
+    assert numbers_in(database_text(company.dsn), known), "the search finds what is there"
+    texts: list[tuple[Any, str]] = [
+        ("metadata", database_text(company.metadata)),
+        ("printed", company.walker.printed),
+        *log_texts(company.instance.folder / "logs", company.instance.folder / "airflow"),
+        *log_texts(company.server.folder / "logs"),
+    ]
+    arrived = request_json(company.systems.simulator + "/_sim/stats", "GET")
+    assert arrived["accepted"] > 0
+    names = sorted({customer.first_name for customer in sample.customers})
+    hidden = [secrets.product_token, secrets.webhook_secret, secrets.suppression_key, secrets.login]
+    for where, text in texts:
+        assert numbers_in(text, known) == set(), where
+        assert [name for name in names if f"Hello {name}" in text or f"Hallo {name}" in text] == [], where
+        assert [secret for secret in hidden if secret in text] == [], where
+
+
+WRONG_TOKEN = "FFFFFFFF-0000-4000-8000-00000000DEAD"
+
+
+def _integration(host: str) -> str:
+    """A CM.com connection with a token that nobody has."""
+    extra = {"account_id": ACCOUNT, "channel_id": ACCOUNT, "sender": SENDER, "messages_per_second": 400}
+    return json.dumps({"conn_type": "cm_com", "host": host, "password": WRONG_TOKEN, "extra": extra})
+
+
+def _expected(company: Company) -> dict[str, Any]:
+    return expected(company.systems.sample)
+
+
+def _subscribed(conn: psycopg.Connection[Any]) -> dict[str, int]:
+    rows = conn.execute("select status, count(*) as n from subscription group by status").fetchall()
+    return {row["status"]: row["n"] for row in rows}
+
+
+def _form(conf: dict[str, Any] | None = None) -> dict[str, Any]:
+    return {"logical_date": None, "conf": conf or {}}
+
+
+def _asked(server: AirflowServer, user: str, method: str, path: str, body: Any = None) -> int:
+    """The HTTP status of a request as this user, or as nobody. A run that came of it is deleted again."""
+    try:
+        if not user:
+            request_json(f"{server.url}/api/v2/{path}", method, body)
+        elif method == "GET":
+            server.api(user).get(path)
+        else:
+            run = server.api(user).post(path, body)
+            server.api("admin")._call("DELETE", f"/api/v2/{path}/{run['dag_run_id']}")
+    except HttpRefused as refused:
+        return refused.status
+    return 200
