@@ -24,6 +24,7 @@ def rebuild(conn: psycopg.Connection[Any], entity: Entity, *, now: datetime) -> 
     queries.prepare(conn)
     queries.forget_touched(conn)
     queries.touch_everyone(conn, entity=entity.name)
+    measure(conn)
     project(conn, entity.name, precedence=entity.settings.precedence)
     return sum(apply(conn, now=now).values())
 
@@ -56,6 +57,12 @@ def project(conn: psycopg.Connection[Any], entity: str, *, precedence: Iterable[
     queries.decide(conn, entity=entity)
     if precedence is not None:
         queries.describe(conn, precedence=list(precedence))
+
+
+def measure(conn: psycopg.Connection[Any]) -> None:
+    """Let the planner know how many people are touched; worth its few milliseconds from some thousands on."""
+    queries.measure_touched(conn)
+    queries.measure_projected(conn)
 
 
 def apply(conn: psycopg.Connection[Any], *, now: datetime) -> Changes:
