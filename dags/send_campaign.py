@@ -184,7 +184,10 @@ def build(entity: Entity) -> DAG:
             body="{{ ti.xcom_pull(task_ids='preview') }}",
             defaults="Reject",
             response_timeout=timedelta(days=1),
-            retries=0,
+            # Asked again, not refused, when an answer comes so soon that Airflow takes the question's process
+            # for lost ("state mismatch": Airflow 3.3.2 with LocalExecutor on a busy machine, 2026-11-22).
+            retries=3,
+            retry_delay=timedelta(seconds=5),
         )
         sending = send.partial(entity=entity.name, planned=planned).expand(
             worker=workers(planned, approve.output)
