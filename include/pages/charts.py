@@ -65,7 +65,7 @@ def waterfall(funnel: Funnel) -> dict[str, Any]:
         .mark_text(dy=-7, fontWeight=600)
         .encode(y="to:Q", text=alt.Text("people:Q", format=","))
     )
-    return _spec(bars + labels, height=240)
+    return _spec(bars + labels, height=300)
 
 
 def countries(funnel: Funnel) -> dict[str, Any]:

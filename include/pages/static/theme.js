@@ -22,6 +22,8 @@
     return window.matchMedia("(prefers-color-scheme: dark)").matches;
   }
   function apply() {
+    // In Airflow's frame the page has no ground of its own: Airflow's shows through.
+    document.documentElement.toggleAttribute("data-embedded", airflow() !== null);
     const theme = chosen() ? "dark" : "light";
     if (document.documentElement.dataset.theme === theme) return;
     document.documentElement.dataset.theme = theme;
