@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import sqlite3
 import threading
 import time
@@ -76,6 +77,24 @@ def test_messages_by_page_and_reset(simulator: Simulator) -> None:
     assert simulator.stats()["requests"] == 0
     simulator.send(template_message(reference="again"))
     assert [each["id"] for each in simulator.messages()] == [1]
+
+
+def test_control_is_for_this_machine_only() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # sends nothing; tells which address would be used
+        except OSError:
+            pytest.skip("this machine has no address but loopback")
+        address = probe.getsockname()[0]
+    with running_simulator(host="0.0.0.0") as simulator:
+        port = simulator.url.rsplit(":", 1)[1]
+        simulator.url = f"http://127.0.0.1:{port}"
+        assert simulator.get("/_sim/health") == {"status": "ok"}
+        simulator.url = f"http://{address}:{port}"
+        with pytest.raises(urllib.error.HTTPError) as error:
+            simulator.stats()
+        assert error.value.code == 403
+        assert simulator.send(template_message())[0] == 200
 
 
 def test_kill_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ only.
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
@@ -152,9 +153,13 @@ class Control:
         return await self._stream(request, self._arrivals(after + 1, min(after + limit, 1 << 62)))
 
     def _arrivals(self, first: int, last: int) -> Iterator[dict[str, Any]]:
-        pushes = self._gateway.journal.pushes(first, last)
-        for row in self._gateway.journal.messages(first, last):
-            sent = self._gateway.journal.sent(row.id, row.id).get(row.id)
+        journal = self._gateway.journal
+        pushes = journal.pushes(first, last)
+        bodies: dict[int, bytes] = {}
+        for row in journal.messages(first, last):
+            if row.id not in bodies:
+                bodies = journal.sent(row.id, row.id + _LINES)
+            sent = bodies[row.id]
             events = self._past(row)
             yield {
                 "id": row.id,
@@ -218,6 +223,7 @@ class Control:
             if len(piece) == _LINES:
                 await response.write(b"".join(piece))
                 piece.clear()
+                await asyncio.sleep(0)  # writing does not wait while the socket takes everything
         await response.write(b"".join(piece))
         await response.write_eof()
         return response

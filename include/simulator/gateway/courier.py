@@ -27,6 +27,7 @@ from include.simulator.gateway.people import People
 from include.simulator.gateway.settings import Settings
 
 _NOTHING: Set[int] = frozenset()
+_SHORTEST_RETRY = 0.2  # real seconds, however fast simulated time runs
 _REPLY = -1  # an event that is no status: the person answers
 
 
@@ -66,6 +67,7 @@ class Courier:
         self._wake = asyncio.Event()
         self._free = asyncio.Semaphore(self._settings.webhook_concurrency)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._epoch = 0  # counts resets: what is under way across one must not touch the new messages' ids
         self._session: aiohttp.ClientSession
         self.pushed = 0
         self.refused = 0
@@ -108,6 +110,7 @@ class Courier:
 
     def clear(self) -> None:
         """Drop everything still to be pushed."""
+        self._epoch += 1
         self._due.clear()
         self._fresh.clear()
 
@@ -184,6 +187,7 @@ class Courier:
         if isinstance(item, _Post):
             await self._post(item)
             return
+        epoch = self._epoch
         try:
             message = self._gateway.journal.message(item.message)
         except LookupError:  # forgotten by a reset
@@ -196,43 +200,46 @@ class Courier:
             if inbound is not None:
                 self.push_inbound(inbound)
         elif account is not None and account.webhook_url is not None:
-            settings = self._settings
-            await self._post(
-                _Post(
-                    account.webhook_url,
-                    _status_body(message, event, settings),
-                    clock.now(),
-                    settings.webhook_retry / settings.speed,
-                    settings.webhook_give_up / settings.speed,
-                    lambda: self._gateway.journal.add("push", (message.id, event.code, clock.now())),
-                )
-            )
-        if item.step + 1 < len(plan):
+            await self._post(self._status_post(account.webhook_url, message, event))
+        if item.step + 1 < len(plan) and epoch == self._epoch:
             due = message.arrived + plan[item.step + 1].after
             self._schedule(due, item._replace(step=item.step + 1))
 
+    def _status_post(self, url: str, message: MessageRow, event: Event) -> _Post:
+        settings = self._settings
+        return _Post(
+            url,
+            _status_body(message, event, settings),
+            clock.now(),
+            settings.webhook_retry / settings.speed,
+            settings.webhook_give_up / settings.speed,
+            lambda: self._gateway.journal.add("push", (message.id, event.code, clock.now())),
+        )
+
     async def _post(self, post: _Post) -> None:
+        epoch = self._epoch
+        headers = {"Content-Type": "application/json; charset=utf-8"}
         try:
-            async with self._session.post(
-                post.url, data=post.body, headers={"Content-Type": "application/json; charset=utf-8"}
-            ) as answer:
+            async with self._session.post(post.url, data=post.body, headers=headers) as answer:
                 taken = 200 <= answer.status < 300
         except (aiohttp.ClientError, TimeoutError, OSError):
             taken = False
+        self.pushed += taken
+        self.refused += not taken
+        if epoch != self._epoch:
+            return
         if taken:
-            self.pushed += 1
             post.taken()
             return
-        self.refused += 1
-        again = clock.now() + max(post.retry, 0.2)
-        if again - post.first < max(post.give_up, 1.0):
+        again = clock.now() + max(post.retry, _SHORTEST_RETRY)
+        if again - post.first < max(post.give_up, 5 * _SHORTEST_RETRY):
             self._schedule(again, post)
 
 
 def _spoilt(
     plan: tuple[Event, ...], fault: Fault, message: MessageRow, settings: Settings
 ) -> tuple[Event, ...]:
-    draw = random.Random(f"{settings.seed}/{message.id}")  # noqa: S311  repeatable on purpose
+    draw = random.Random(f"{settings.seed}/{message.reference}/{message.recipient}")  # noqa: S311  repeatable on purpose
     replies = [event for event in plan if event.code == _REPLY]
     statuses = [event for event in plan if event.code != _REPLY and draw.random() >= fault.missing_share]
     if draw.random() < fault.disorder_share:

@@ -59,8 +59,8 @@ def quick_reply(sent: WhatsAppTemplate, template: Template | None) -> tuple[str,
     for component in sent.components or ():
         if (component.type or "").lower() == "button" and (component.sub_type or "").lower() == "quick_reply":
             payload = next((each.payload for each in component.parameters or () if each.payload), "")
-            index = int(component.index or 0)
-            label = buttons[index].text if index < len(buttons) else ""
+            index = _index(component)
+            label = buttons[index].text if 0 <= index < len(buttons) else ""
             return label or payload, payload
     return next(((each.text, each.text) for each in buttons if each.type == "quick_reply"), None)
 
@@ -75,7 +75,7 @@ def _fits(template: Template, components: tuple[Component, ...]) -> bool:
             return False
         if kind == "button":
             if (component.sub_type or "").lower() == "url":
-                urls.add(int(component.index or 0))
+                urls.add(_index(component))
         elif kind in counts:
             counts[kind] += len(parameters)
             if kind == "header" and any(each.type != template.header for each in parameters):
@@ -87,3 +87,9 @@ def _fits(template: Template, components: tuple[Component, ...]) -> bool:
         and counts["header"] == (1 if media else template.header_variables)
         and urls == wanted
     )
+
+
+def _index(component: Component) -> int:
+    """A button's index, written as a number or a string; -1 for anything else."""
+    text = str(component.index or 0)
+    return int(text) if text.isdecimal() else -1
