@@ -8,17 +8,20 @@ returning id;
 -- name: campaign(campaign_id)^
 -- One campaign. Read only.
 select id, entity, name, connection_id, month, state, state_reason, plan_hash, parameters, parameters_hash, target,
-       approved_by, approved_at
+       approved_by, approved_at, sending_since, expires_at, open_wave
 from campaign where id = :campaign_id;
 
 -- name: start(now, campaign_id)!
 -- approved -> sending. Repeating it (a retried task, the second worker) changes nothing.
-update campaign set state = 'sending', started_at = coalesce(started_at, :now), updated_at = :now
+update campaign set state = 'sending', started_at = coalesce(started_at, :now), sending_since = :now, updated_at = :now
 where id = :campaign_id and state = 'approved';
 
 -- name: change_state(state, reason, now, campaign_id, from_states)^
 -- Any of `from_states` -> `state` with a reason. Every worker sees it at its next claim.
 update campaign set state = :state, state_reason = :reason, updated_at = :now,
+       sending_since = case when :state = 'sending' then :now else sending_since end,
+       -- whoever resumes after a failed probe has looked at it
+       open_wave = case when :state = 'sending' and state_reason like 'The probe failed%%' then 1 else open_wave end,
        sent_at = case when :state in ('sent', 'settled') then coalesce(sent_at, :now) else sent_at end,
        settled_at = case when :state = 'settled' then :now else settled_at end
 where id = :campaign_id and state = any (:from_states::text[])

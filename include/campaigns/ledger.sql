@@ -1,31 +1,57 @@
--- name: claim(month, campaign_id, messages, lane)
--- planned -> sending (or -> excluded, when the person may no longer be messaged), and what is needed to send it.
--- One transaction by itself; workers skip each other's rows; consent and suppression are read in the same statement.
+-- name: claim(month, campaign_id, messages, lane, category, recent_month, max_per_week, window_start, window_end, entity_zone, expires_at)
+-- planned -> sending, and what is needed to send it; or -> excluded, when the person may no longer be messaged; or planned
+-- for the next window of the person's own day; or -> expired, when that would be too late. One transaction by itself;
+-- workers skip each other's rows; consent, suppression, cap and window are read in this same statement.
 with due as (
     select m.month, m.campaign_id, m.subscription_id
     from campaign_message m
     where m.month = :month and m.campaign_id = :campaign_id and m.state = 'planned'
-      and (m.not_before is null or m.not_before <= clock_timestamp())
-      and exists (select from campaign c where c.id = :campaign_id and c.state = 'sending')
-    order by m.subscription_id
+      and m.not_before <= statement_timestamp()
+      -- null, and so nobody, unless the campaign is being sent: a pause stops every worker at its next claim
+      and m.wave <= (select c.open_wave from campaign c where c.id = :campaign_id and c.state = 'sending')
+    order by m.wave, m.not_before
     limit :messages
     for update skip locked
-), judged as (
-    select due.*, s.phone, s.consent_event_id,
-           case when s.status = 'unsubscribed' then 'opted_out'
-                when s.status <> 'subscribed' or s.phone is null then 'no_consent'
-                when exists (select from suppression x where x.entity = s.entity and x.person_hash = s.person_hash)
-                    then 'suppressed'
-           end as reason
+), looked_up as (
+    select due.*, s.phone, s.consent_event_id, s.status, s.entity, s.person_hash,
+           coalesce(s.time_zone, :entity_zone) as zone,
+           statement_timestamp() at time zone coalesce(s.time_zone, :entity_zone) as moment
     from due join subscription s on s.id = due.subscription_id
+), judged as (
+    select l.*,
+           case
+               when l.status = 'unsubscribed' then 'opted_out'
+               when l.status <> 'subscribed' or l.phone is null then 'no_consent'
+               when exists (select from suppression x where x.entity = l.entity and x.person_hash = l.person_hash)
+                   then 'suppressed'
+               when :category = 'marketing' and :max_per_week <= (
+                   select count(*)
+                   from campaign_message o join campaign c on c.id = o.campaign_id and c.month = o.month
+                   where o.subscription_id = l.subscription_id and o.campaign_id <> :campaign_id
+                     and o.month >= :recent_month and o.claimed_at > statement_timestamp() - interval '7 days'
+                     and o.state in ('sending', 'uncertain', 'accepted', 'delivered', 'read')
+                     and c.entity = l.entity and c.parameters ->> 'category' = 'marketing') then 'frequency_cap'
+               when :window_start::time is not null
+                    and not l.moment::time between :window_start::time and :window_end::time then 'outside_window'
+           end as reason,
+           (l.moment::date + case when l.moment::time < :window_start::time then 0 else 1 end + :window_start::time)
+               at time zone l.zone as opens
+    from looked_up l
 )
 update campaign_message m
-set state = case when j.reason is null then 'sending' else 'excluded' end,
-    reason = j.reason, consent_event_id = j.consent_event_id,
-    claimed_by = :lane, claimed_at = statement_timestamp(), updated_at = statement_timestamp()
+set state = case when j.reason is null then 'sending'
+                 when j.reason <> 'outside_window' then 'excluded'
+                 when j.opens >= :expires_at then 'expired'
+                 else 'planned' end,
+    reason = case when j.reason = 'outside_window' and j.opens < :expires_at then null else j.reason end,
+    not_before = case when j.reason = 'outside_window' then j.opens else m.not_before end,
+    consent_event_id = j.consent_event_id,
+    claimed_by = case when j.reason is null then :lane end,
+    claimed_at = case when j.reason is null then statement_timestamp() end,
+    updated_at = statement_timestamp()
 from judged j
 where m.month = j.month and m.campaign_id = j.campaign_id and m.subscription_id = j.subscription_id
-returning m.subscription_id, m.attempt, m.reference, m.language, m.variables, m.reason, j.phone;
+returning m.subscription_id, m.attempt, m.reference, m.language, m.variant, m.variables, j.reason, j.phone;
 
 -- name: record_outcomes(now, people, attempts, states, codes, month, campaign_id)!
 -- What the gateway said of claimed rows: accepted, rejected, uncertain, or planned again (certainly not sent).
@@ -74,12 +100,22 @@ where month = :month and campaign_id = :campaign_id and state = 'planned';
 
 -- name: outlook(campaign_id)^
 -- What a lane that found nothing to claim needs to know. Read only.
-select c.state, c.state_reason,
+select c.state, c.state_reason, c.open_wave,
        exists (select from campaign_message m where m.month = c.month and m.campaign_id = c.id and m.state = 'planned'
-               and (m.not_before is null or m.not_before <= clock_timestamp())) as due,
+               and m.wave <= c.open_wave and m.not_before <= statement_timestamp()) as due,
        (select min(m.not_before) from campaign_message m
-        where m.month = c.month and m.campaign_id = c.id and m.state = 'planned') as next_due
+        where m.month = c.month and m.campaign_id = c.id and m.state = 'planned' and m.wave <= c.open_wave) as next_due,
+       exists (select from campaign_message m where m.month = c.month and m.campaign_id = c.id and m.state = 'planned'
+               and m.wave > c.open_wave) as held_back
 from campaign c where c.id = :campaign_id;
+
+-- name: expire(campaign_id)!
+-- planned -> expired for a campaign past its expiry.
+update campaign_message m
+set state = 'expired', reason = 'expired', updated_at = clock_timestamp()
+from campaign c
+where c.id = :campaign_id and c.expires_at <= clock_timestamp() and c.state in ('sending', 'paused', 'approved')
+  and m.month = c.month and m.campaign_id = c.id and m.state = 'planned';
 
 -- name: counts(month, campaign_id)
 -- Ledger rows of a campaign by state. Read only.

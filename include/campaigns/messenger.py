@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,7 @@ class Outgoing:
     payloads: tuple[tuple[int, str], ...]
     fallback_text: str = field(repr=False)
     groupings: tuple[str, str, str]
+    header_media: tuple[Literal["image", "video", "document"], str] | None = None
 
 
 class Result(Protocol):

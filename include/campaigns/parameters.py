@@ -4,13 +4,43 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any
+from datetime import time
+from typing import Any, Self
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, model_validator
 
 from include.campaigns.errors import ParametersInvalid
-from include.entities import Entity
-from include.entities.models import Model
+from include.entities import Entity, Template, Variable
+from include.entities.models import Language, Model, Name
+
+
+class Recipient(Model):
+    """One person given by a source's own id (never by number), with values of their own for this message."""
+
+    source: Name
+    record_id: str = Field(min_length=1, max_length=200)
+    variables: dict[Name, str] = Field(default_factory=dict)
+
+
+class Variant(Model):
+    """One version of the message and its share of the audience."""
+
+    name: Name
+    template: str
+    percent: float = Field(gt=0, lt=100)
+
+
+class Window(Model):
+    """Hours in which people may be written to, by their own clock."""
+
+    start: time
+    end: time
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.start >= self.end:
+            raise ValueError("a sending window must start before it ends, on the same day")
+        return self
 
 
 class CampaignParameters(Model):
@@ -18,16 +48,37 @@ class CampaignParameters(Model):
 
     name: str = Field(min_length=1, max_length=80)
     template: str
+    variants: tuple[Variant, ...] = Field(default=(), max_length=5)
     segment: str = "everyone"
-    dry_run: bool = True
-    workers: int = Field(default=2, ge=1, le=4, description="sending tasks side by side")
+    recipients: tuple[Recipient, ...] = Field(default=(), max_length=10_000)
+    variables: dict[str, Variable | dict[Language, Variable]] = Field(default_factory=dict)
+    header_media_url: str | None = Field(default=None, pattern=r"^https://[^\s]+$", max_length=2000)
+    window: Window | None = None
+    expires_hours: int = Field(default=72, ge=1, le=720)
+    max_messages_per_week: int | None = Field(default=None, ge=1, le=50)
     holdout_percent: float = Field(default=0, ge=0, le=50)
+    probe_percent: float = Field(default=0, ge=0, le=50)
+    probe_minutes: int = Field(default=30, ge=1, le=1440)
+    probe_max_failed_percent: float = Field(default=10, ge=0, le=100)
+    attempts: int = Field(default=1, ge=1, le=3)
+    budget: float | None = Field(default=None, gt=0)
     messages_per_second: int | None = Field(default=None, ge=1, le=1000)
+    workers: int = Field(default=2, ge=1, le=4, description="sending tasks side by side")
+    test_first: bool = False
+    dry_run: bool = True
 
-    @field_validator("messages_per_second", mode="before")
-    @classmethod
-    def _empty_is_none(cls, value: Any) -> Any:
-        return None if value in ("", 0) else value
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if sum(variant.percent for variant in self.variants) >= 100:
+            raise ValueError(
+                "the variants' shares leave nothing for the template itself: they must stay below 100"
+            )
+        names = [variant.name for variant in self.variants]
+        if len(set(names)) != len(names):
+            raise ValueError("two variants have the same name")
+        if wrong := sorted(key for key in self.variables if not key.isdecimal()):
+            raise ValueError(f"variables are given by their number, such as 1; {wrong} are not numbers")
+        return self
 
     @property
     def hash(self) -> str:
@@ -35,27 +86,72 @@ class CampaignParameters(Model):
         canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
+    def template_names(self) -> list[str]:
+        """The template and the variants' templates."""
+        return [self.template, *(variant.template for variant in self.variants)]
+
+    def variable(self, template: Template, position: int, language: str) -> Variable:
+        """Where the variable at `position` (from 1) of a template comes from, in one language."""
+        chosen = self.variables.get(str(position))
+        if isinstance(chosen, Variable):
+            return chosen
+        if chosen is not None and language in chosen:
+            return chosen[language]
+        return template.variables[position - 1]
+
 
 def freeze(entity: Entity, raw: dict[str, Any]) -> CampaignParameters:
-    """Validate the form against the entity. Raises ParametersInvalid with every reason."""
+    """Validate the form against the entity; empty fields count as not filled in.
+
+    Raises ParametersInvalid with every reason.
+    """
+    filled = {name: value for name, value in raw.items() if value not in (None, "", [], {})}
     try:
-        parameters = CampaignParameters.model_validate(raw)
+        parameters = CampaignParameters.model_validate(filled)
     except ValidationError as error:
-        reasons = [f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()]
+        reasons = [
+            f"{'.'.join(map(str, item['loc'])) or 'form'}: {item['msg'].removeprefix('Value error, ')}"
+            for item in error.errors()
+        ]
         raise ParametersInvalid(f"The campaign cannot start. {'; '.join(reasons)}.") from None
-    reasons = []
-    templates = {template.name for template in entity.templates}
-    if parameters.template not in templates:
-        reasons.append(
-            f"template {parameters.template!r} is not known; {entity.name} has {_listed(templates)}"
-        )
-    segments = {segment.name for segment in entity.segments} | {"everyone"}
-    if parameters.segment not in segments:
-        reasons.append(f"segment {parameters.segment!r} is not known; {entity.name} has {_listed(segments)}")
+    reasons = list(_against(entity, parameters))
     if reasons:
         raise ParametersInvalid(f"The campaign cannot start: {'; '.join(reasons)}.")
     return parameters
 
 
-def _listed(names: set[str]) -> str:
-    return ", ".join(sorted(names)) or "none"
+def _against(entity: Entity, parameters: CampaignParameters) -> list[str]:
+    reasons = []
+    templates = {template.name: template for template in entity.templates}
+    for name in parameters.template_names():
+        if name not in templates:
+            reasons.append(f"template {name!r} is not known; {entity.name} has {_listed(set(templates))}")
+    segments = {segment.name for segment in entity.segments} | {"everyone"}
+    if parameters.segment not in segments:
+        reasons.append(f"segment {parameters.segment!r} is not known; {entity.name} has {_listed(segments)}")
+    sources = {source.name for source in entity.sources}
+    unknown = {recipient.source for recipient in parameters.recipients} - sources
+    if unknown:
+        reasons.append(
+            f"recipients name the source(s) {_listed(unknown)}; {entity.name} has {_listed(sources)}"
+        )
+    used = [templates[name] for name in parameters.template_names() if name in templates]
+    for template in used:
+        if template.category != used[0].category:
+            reasons.append(
+                f"variant {template.name!r} is {template.category}, the template {used[0].category}"
+            )
+        media = {text.header_media for text in template.languages.values()} - {None}
+        if media and not parameters.header_media_url:
+            reasons.append(
+                f"template {template.name!r} has a header ({_listed(media)}): give header_media_url"
+            )
+        if too_high := sorted(key for key in parameters.variables if int(key) > len(template.variables)):
+            reasons.append(f"template {template.name!r} has no variable {', '.join(too_high)}")
+    if parameters.test_first and not entity.settings.test_records:
+        reasons.append("test_first needs test_records in entity.yaml")
+    return reasons
+
+
+def _listed(names: Any) -> str:
+    return ", ".join(sorted(map(str, names))) or "none"

@@ -4,10 +4,10 @@ select id, month, state, parameters_hash, plan_hash, target, connection_id
 from campaign where entity = :entity and run_key = :run_key
 for update;
 
--- name: new_campaign(entity, name, run_key, connection_id, month, parameters, parameters_hash)^
+-- name: new_campaign(entity, name, run_key, connection_id, month, parameters, parameters_hash, expires_at, open_wave)^
 -- One campaign for one run; a second planner of the same run waits here and then finds the first one's row.
-insert into campaign (entity, name, run_key, connection_id, month, parameters, parameters_hash)
-values (:entity, :name, :run_key, :connection_id, :month, :parameters, :parameters_hash)
+insert into campaign (entity, name, run_key, connection_id, month, parameters, parameters_hash, expires_at, open_wave)
+values (:entity, :name, :run_key, :connection_id, :month, :parameters, :parameters_hash, :expires_at, :open_wave)
 on conflict (entity, run_key) do nothing
 returning id;
 
@@ -15,65 +15,71 @@ returning id;
 -- Create the month's partitions when they are missing. Safe to run concurrently.
 select ensure_month(:month)::text;
 
--- name: write_audience(entity, countries, languages, attributes, category, recent_month, now, template_languages, default_language, variables, max_per_week, campaign_id, holdout, approved_languages, month)!
+-- name: write_audience(now, entity, campaign_id, month, recent_month, category, max_per_week, holdout, window_start, window_end, entity_zone, expires_at, texts, default_language, probe)!
 -- The audience: one ledger row per person matched, in one statement. Whoever is not to be messaged is written too, as
 -- excluded, with the first reason that applies (order: docs/reports.md). Not safe twice: the primary key refuses.
+-- In braces: what audience.py composes from the parameters (who, variants, variables, budget).
 with matched as (
-    select s.id, s.entity, s.status, s.person_hash, s.reachability, s.language, s.country, s.consent_event_id, s.attributes
-    from subscription s
-    where s.entity = :entity
-      and s.status <> 'erased'
-      and (cardinality(:countries::text[]) = 0 or s.country = any (:countries::text[]))
-      and (cardinality(:languages::text[]) = 0 or s.language = any (:languages::text[]))
-      and not exists (
-          select from jsonb_each(:attributes::jsonb) wanted
-          where not coalesce(wanted.value ? lower(s.attributes ->> wanted.key), false)
-      )
+    select s.id, s.entity, s.status, s.person_hash, s.reachability, s.language, s.country, s.consent_event_id,
+           {attributes} as attributes,
+           coalesce(s.time_zone, :entity_zone) as zone,
+           {variant} as variant
+    from {people}
+    where s.entity = :entity and s.status <> 'erased' and {filters}
 ), recent as (
     -- marketing messages that left, or may have left, in the last seven days, over all campaigns of the entity
     select m.subscription_id, count(*) as messages
     from campaign_message m
-    join campaign c on c.id = m.campaign_id
+    join campaign c on c.id = m.campaign_id and c.month = m.month
     where c.entity = :entity and c.parameters ->> 'category' = 'marketing' and :category = 'marketing'
-      and m.month >= :recent_month and m.claimed_at > :now - interval '7 days'
+      and m.month >= :recent_month and m.claimed_at > :now::timestamptz - interval '7 days'
       and m.state in ('sending', 'uncertain', 'accepted', 'delivered', 'read')
     group by m.subscription_id
-), rendered as (
-    select matched.*,
-           case when matched.language = any (:template_languages::text[]) then matched.language
-                else :default_language end as message_language,
-           (select coalesce(jsonb_agg(coalesce(v.item ->> 'constant',
-                                               nullif(btrim(matched.attributes ->> (v.item ->> 'attribute')), ''),
-                                               v.item ->> 'fallback') order by v.position), '[]'::jsonb)
-            from jsonb_array_elements(:variables::jsonb) with ordinality as v (item, position)) as variables
-    from matched
-), judged as (
-    select r.*,
+), addressed as (
+    -- the template of the variant, in the person's language if it has it, and the next moment the window is open
+    select matched.*, chosen.template, language.code as message_language,
+           coalesce((:texts::jsonb -> chosen.template ->> language.code)::boolean, false) as approved,
            case
-               when r.status = 'unsubscribed' then 'opted_out'
-               when r.status <> 'subscribed' then 'no_consent'
+               when :window_start::time is null or local.moment::time between :window_start::time and :window_end::time
+                   then 'epoch'::timestamptz
+               else (local.moment::date + case when local.moment::time < :window_start::time then 0 else 1 end
+                     + :window_start::time) at time zone matched.zone
+           end as not_before
+    from matched
+    cross join lateral (select {template} as template) chosen
+    cross join lateral (select case when :texts::jsonb -> chosen.template ? matched.language then matched.language
+                                    else :default_language end as code) language
+    cross join lateral (select :now::timestamptz at time zone matched.zone as moment) local
+), judged as (
+    select a.*, values.variables,
+           case
+               when a.status = 'unsubscribed' then 'opted_out'
+               when a.status <> 'subscribed' then 'no_consent'
                when x.person_hash is not null then 'suppressed'
-               when r.reachability = 'unreachable' then 'undeliverable'
+               when a.reachability = 'unreachable' then 'undeliverable'
                when coalesce(recent.messages, 0) >= :max_per_week then 'frequency_cap'
-               when abs(mod(hashint8extended(r.id, :campaign_id), 100000)) < :holdout * 1000 then 'holdout'
-               when exists (
-                   select from jsonb_array_elements(r.variables) with ordinality as v (item, position)
-                   where v.item = 'null'::jsonb
-                      or length(v.item #>> '{}') > (:variables::jsonb -> (v.position - 1)::int ->> 'max_length')::int
-                      or v.item #>> '{}' ~ E'[\n\r\t]|    '
-               ) then 'missing_variable'
-               when not r.message_language = any (:approved_languages::text[]) then 'template_not_available'
+               when abs(mod(hashint8extended(a.id, :campaign_id), 100000)) < :holdout * 1000 then 'holdout'
+               when values.unfit then 'missing_variable'
+               when a.not_before >= :expires_at then 'outside_window'
+               when not a.approved then 'template_not_available'
            end as reason
-    from rendered r
-    left join suppression x on x.entity = r.entity and x.person_hash = r.person_hash
-    left join recent on recent.subscription_id = r.id
+    from addressed a
+    cross join lateral (select {values}) value
+    cross join lateral (select {variables} as variables, {unfit} as unfit) values
+    left join suppression x on x.entity = a.entity and x.person_hash = a.person_hash
+    left join recent on recent.subscription_id = a.id
+), afforded as (
+    select j.*, coalesce(j.reason, {over_budget}) as final_reason from judged j {prices}
 )
-insert into campaign_message (month, campaign_id, subscription_id, state, reason, consent_event_id, language, country, variables)
-select :month, :campaign_id, j.id,
-       case when j.reason is null then 'planned' else 'excluded' end,
-       j.reason, j.consent_event_id, j.message_language, j.country,
-       case when j.reason is null then j.variables end
-from judged j;
+insert into campaign_message (month, campaign_id, subscription_id, state, reason, consent_event_id, language, variant,
+                              country, variables, wave, not_before)
+select :month, :campaign_id, f.id,
+       case when f.final_reason is null then 'planned' else 'excluded' end,
+       f.final_reason, f.consent_event_id, f.message_language, f.variant, f.country,
+       case when f.final_reason is null then f.variables end,
+       case when abs(mod(hashint8extended(f.id, :campaign_id + 1), 100000)) < :probe * 1000 then 0 else 1 end,
+       f.not_before
+from afforded f;
 
 -- name: close_plan(now, parameters_hash, month, campaign_id)^
 -- Freeze target and plan hash. The hash covers the parameters and every planned row's person, language and variables.
@@ -111,3 +117,20 @@ from campaign_message m
 where m.month = :month and m.campaign_id = :campaign_id and m.state = 'planned'
 group by m.country
 order by m.country;
+
+-- name: unpriced_countries(entity, category, today)
+-- Countries of subscribed people for which no rate is loaded. Read only.
+select distinct s.country
+from subscription s
+where s.entity = :entity and s.status = 'subscribed'
+  and not exists (select from rate r where r.country in (s.country, '**') and r.category = :category
+                  and r.effective_from <= :today)
+order by s.country;
+
+-- name: unknown_recipients(entity, recipients)
+-- Given recipients that no record of a source names. Read only.
+select g.source, g.record_id
+from jsonb_to_recordset(:recipients::jsonb) as g (source text, record_id text)
+where not exists (select from source_record r where r.entity = :entity and r.source = g.source
+                  and r.record_id = g.record_id and r.subscription_id is not null)
+order by g.source, g.record_id;

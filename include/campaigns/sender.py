@@ -1,9 +1,8 @@
-"""The sender: an event loop of lanes. Each lane, over and over: a slot of the rate, a claim, the request, its
-outcome.
+"""The sender: an event loop of lanes. Each lane, over and over: a slot of the rate, a claim, the request, its outcome.
 
-What is known after a failure decides (docs/sending.md): never left = planned again; refused = rejected with
-the code; no answer = uncertain, settled from webhooks and the message log and never sent again by itself. A
-killed process leaves at most one request per lane in doubt.
+What is known after a failure decides (docs/sending.md): never left = planned again; refused = rejected with the code;
+no answer = uncertain, settled from webhooks and the message log and never sent again by itself. A killed process leaves
+at most one request per lane in doubt.
 """
 
 from __future__ import annotations
@@ -21,23 +20,28 @@ from typing import Any
 
 import psycopg
 
-from include.campaigns.breaker import Breaker
+from include.campaigns import brakes
+from include.campaigns.audience import BASE
+from include.campaigns.brakes import GatewayBrake, Limits
 from include.campaigns.errors import CampaignNotReady, GatewayUnreachable
+from include.campaigns.lane import SQL, LaneLedger
 from include.campaigns.messenger import Delivery, Messenger, Outgoing
 from include.campaigns.pacing import RateLease
 from include.campaigns.reference import grouping
 from include.campaigns.states import SQL as STATES
-from include.database import connect, connect_async, named_sql, require_current
+from include.database import connect, connect_async, require_current
 from include.entities import Entity, Template
 
 log = logging.getLogger(__name__)
-SQL = named_sql(__file__, "ledger.sql")
+# The gateway's own code for "another field": what we found before sending (docs/sending.md).
+UNFIT = 305
 
 
 @dataclass(slots=True)
 class SendReport:
-    """What one worker did. `ended`: done (nothing planned is left), waiting (until `next_due`), or the
-    campaign's state.
+    """What one worker did.
+
+    `ended`: done (nothing is left), waiting (look again at `next_due`), or the campaign's state, such as paused.
     """
 
     ended: str = "done"
@@ -47,15 +51,14 @@ class SendReport:
 
 @dataclass(frozen=True, slots=True)
 class SendSettings:
-    """How one worker sends. `patience`: seconds without any success before the task gives up (and is
-    retried).
-    """
+    """How one worker sends. `patience`: seconds without any success before the task gives up (and is retried)."""
 
     worker: str
     messages_per_second: int
     lanes: int = 8
     patience: float = 60.0
     pause_between_looks: float = 0.2
+    limits: Limits = field(default_factory=Limits)
 
 
 def send(
@@ -68,24 +71,24 @@ def send(
 ) -> SendReport:
     """Send what is planned until nothing is due. `messenger()` gives an async context manager of a Messenger.
 
-    Called again (retry, clear, twice at once) it continues and repeats nothing. Raises GatewayUnreachable
-    when nothing could be sent for `patience` seconds, CampaignNotReady when the campaign was never approved.
+    Called again (retry, clear, twice at once) it continues and repeats nothing. Raises GatewayUnreachable when
+    nothing could be sent for `patience` seconds, CampaignNotReady when the campaign was never approved.
     """
     with connect(dsn, application="whatsapp send") as conn:
         require_current(conn)
         STATES.start(conn, campaign_id=campaign_id, now=datetime.now(UTC))
+        SQL.expire(conn, campaign_id=campaign_id)
         campaign = STATES.campaign(conn, campaign_id=campaign_id)
         if campaign is None or campaign["approved_at"] is None:
             raise CampaignNotReady(f"Campaign {campaign_id} was not approved; nothing was sent.")
-        # What an earlier process of this worker left in flight. If it is still alive (a zombie), its own
-        # answers overrule this; it is never claimed again either way.
+        # What an earlier process of this worker left in flight. If it is still alive (a zombie), its own answers
+        # overrule this; it is never claimed again either way.
         left_behind = SQL.call_uncertain(
             conn, month=campaign["month"], campaign_id=campaign_id, worker_pattern=_pattern(settings.worker)
         )
     if left_behind:
         log.warning("campaign=%s uncertain=%s left behind by an earlier attempt", campaign_id, left_behind)
-    template = entity.template(campaign["parameters"]["template"])
-    work = _Worker(campaign, template, messenger, settings, dsn)
+    work = _Worker(campaign, entity, messenger, settings, dsn)
     asyncio.run(work.run())
     log.info(
         "campaign=%s worker=%s ended=%s %s",
@@ -101,69 +104,81 @@ class _Worker:
     def __init__(
         self,
         campaign: dict[str, Any],
-        template: Template,
+        entity: Entity,
         messenger: Callable[[], Any],
         settings: SendSettings,
         dsn: str,
     ) -> None:
         self._campaign = campaign
-        self._template = template
+        self._templates = templates_by_variant(entity, campaign["parameters"])
+        self._conditions = _conditions(entity, campaign)
         self._open_messenger = messenger
         self._settings = settings
         self._dsn = dsn
-        self._keys = {"month": campaign["month"], "campaign_id": campaign["id"]}
-        # Unique to this process: a zombie of the same task must not share the lease or the claims of its
-        # successor.
+        # Unique to this process: a zombie of the same task must not share the lease or the claims of its successor.
         self._process = f"{settings.worker}/{uuid.uuid4().hex[:12]}"
-        self._breaker = Breaker()
+        self._brake = GatewayBrake(settings.limits)
         self._last_success = time.monotonic()
         self.report = SendReport()
 
     async def run(self) -> None:
         async with AsyncExitStack() as stack:
             messenger: Messenger = await stack.enter_async_context(self._open_messenger())
-            renewing = await stack.enter_async_context(
-                await connect_async(self._dsn, application="whatsapp lease")
-            )
-            await renewing.set_autocommit(True)
             lease = await stack.enter_async_context(
                 RateLease(
-                    renewing,
+                    await self._connection(stack, "lease"),
                     connection_id=self._campaign["connection_id"],
                     worker=f"{self._campaign['id']}/{self._process}",
                     rate=self._settings.messages_per_second,
                 )
             )
-            lanes = [
-                asyncio.create_task(self._lane(number, messenger, lease))
-                for number in range(self._settings.lanes)
-            ]
+            looking = await self._connection(stack, "brakes")
+            watch = asyncio.create_task(self._watch(looking))
             try:
-                await asyncio.gather(*lanes)
+                await self._run_lanes(messenger, lease)
             finally:
-                # One lane's error ends the worker, but every request that left is waited for and written
-                # down.
-                await asyncio.gather(*lanes, return_exceptions=True)
+                watch.cancel()
+                await asyncio.gather(watch, return_exceptions=True)
+            while await self._more_to_send(looking):
+                await self._run_lanes(messenger, lease)
+
+    async def _connection(self, stack: AsyncExitStack, purpose: str) -> psycopg.AsyncConnection[Any]:
+        connection = await connect_async(self._dsn, application=f"whatsapp {purpose}")
+        await stack.enter_async_context(connection)
+        await connection.set_autocommit(True)
+        return connection
+
+    async def _run_lanes(self, messenger: Messenger, lease: RateLease) -> None:
+        self.report.ended = "done"
+        lanes = [asyncio.create_task(self._lane(n, messenger, lease)) for n in range(self._settings.lanes)]
+        try:
+            await asyncio.gather(*lanes)
+        finally:
+            # One lane's error ends the worker, but every request that left is waited for and written down.
+            await asyncio.gather(*lanes, return_exceptions=True)
 
     async def _lane(self, number: int, messenger: Messenger, lease: RateLease) -> None:
-        name = f"{self._process}/{number}"
-        database = _Database(self._dsn, {**self._keys, "lane": name}, self._settings.patience)
+        keys = {
+            "month": self._campaign["month"],
+            "campaign_id": self._campaign["id"],
+            "lane": f"{self._process}/{number}",
+        }
+        ledger = LaneLedger(self._dsn, keys, self._settings.patience)
         delay = 0.5
         try:
-            while not self._breaker.tripped:
-                # A request carries about one percent of a second's messages, so that the pace is even and
-                # exact.
+            while not self._brake.tripped:
+                # A request carries about one percent of a second's messages, so that the pace is even and exact.
                 size = min(messenger.batch_size, max(1, lease.window.share // 100))
                 await lease.admit(size)
-                rows = await database.claim(size)
+                rows = await ledger.claim(size, self._conditions)
                 due = [row for row in rows if row["reason"] is None]
-                self.report.counts["excluded"] += len(rows) - len(due)
+                self.report.counts.update(row["reason"] for row in rows if row["reason"])
                 if not due:
                     lease.left(size, 0, 0.0)
-                    if not rows and await self._nothing_to_do(database):
+                    if not rows and await self._nothing_to_do(ledger):
                         return
                     continue
-                delivery = await self._post(messenger, lease, size, due, database)
+                delivery = await self._post(messenger, lease, size, due, ledger)
                 if delivery is None or delivery.outcome != "not_sent":
                     delay = 0.5
                     continue
@@ -175,7 +190,7 @@ class _Worker:
                 await asyncio.sleep(max(delivery.retry_after or 0.0, delay))
                 delay = min(delay * 2, 15.0)
         finally:
-            await database.close()
+            await ledger.close()
 
     async def _post(
         self,
@@ -183,20 +198,20 @@ class _Worker:
         lease: RateLease,
         admitted: int,
         rows: list[dict[str, Any]],
-        database: _Database,
+        ledger: LaneLedger,
     ) -> Delivery | None:
         encoded: list[bytes] = []
         sent: list[dict[str, Any]] = []
-        bad: list[dict[str, Any]] = []
+        unfit: list[dict[str, Any]] = []
         for row in rows:
             try:
                 encoded.append(messenger.encode(self._outgoing(row)))
                 sent.append(row)
             except ValueError:
-                bad.append(row)
-        if bad:
-            await database.record(bad, ["rejected"] * len(bad), [305] * len(bad))
-            self.report.counts["rejected"] += len(bad)
+                unfit.append(row)
+        if unfit:
+            await ledger.record(unfit, ["rejected"] * len(unfit), [UNFIT] * len(unfit))
+            self.report.counts["rejected"] += len(unfit)
         if not sent:
             lease.left(admitted, 0, 0.0)
             return None
@@ -205,119 +220,91 @@ class _Worker:
         except BaseException:
             lease.left(admitted, len(sent), time.monotonic())
             raise
-        lease.left(
-            admitted,
-            len(sent) if delivery.outcome != "not_sent" or delivery.left_at else 0,
-            delivery.left_at or time.monotonic(),
-        )
+        never_left = delivery.outcome == "not_sent" and delivery.left_at is None
+        lease.left(admitted, 0 if never_left else len(sent), delivery.left_at or time.monotonic())
         states, codes = read_outcomes(delivery, len(sent))
-        await database.record(sent, states, codes)
+        await ledger.record(sent, states, codes)
         self.report.counts.update(states)
         if "accepted" in states:
             self._last_success = time.monotonic()
-        reason = self._breaker.note(states, fatal_code=delivery.code if delivery.fatal else None)
+        reason = self._brake.note(states, fatal_code=delivery.code if delivery.fatal else None)
         if reason:
-            log.warning("campaign=%s paused: %s", self._campaign["id"], reason)
-            await database.pause(reason)
-            self.report.ended = "paused"
+            await ledger.pause(reason)
+            self._note_pause(reason)
         return delivery
 
     def _outgoing(self, row: dict[str, Any]) -> Outgoing:
-        text = self._template.languages[row["language"]]
-        buttons = enumerate(text.buttons)
+        template = self._templates[row["variant"]]
+        text = template.languages[row["language"]]
+        media = self._campaign["parameters"].get("header_media_url")
         return Outgoing(
             phone=row["phone"],
             reference=row["reference"],
-            template=self._template.name,
-            namespace=self._template.namespace,
+            template=template.name,
+            namespace=template.namespace,
             language=row["language"],
             variables=tuple(row["variables"]),
-            payloads=tuple((i, b.payload) for i, b in buttons if b.type == "quick_reply" and b.payload),
-            fallback_text=self._template.fallback_text,
+            payloads=tuple(
+                (index, button.payload)
+                for index, button in enumerate(text.buttons)
+                if button.type == "quick_reply" and button.payload
+            ),
+            fallback_text=template.fallback_text,
             groupings=(grouping(self._campaign["id"]), self._campaign["entity"], "airflow-whatsapp"),
+            header_media=(text.header_media, media) if text.header_media and media else None,
         )
 
-    async def _nothing_to_do(self, database: _Database) -> bool:
+    async def _nothing_to_do(self, ledger: LaneLedger) -> bool:
         """Whether this lane is finished; if not, it has waited a little for rows that others hold."""
-        outlook = await database.outlook()
+        outlook = await ledger.outlook()
         if outlook["state"] != "sending":
             self.report.ended = outlook["state"]
             return True
         if not outlook["due"]:
-            self.report.ended = "waiting" if outlook["next_due"] else "done"
+            self.report.ended = "waiting" if outlook["next_due"] or outlook["held_back"] else "done"
             self.report.next_due = outlook["next_due"]
             return True
         await asyncio.sleep(self._settings.pause_between_looks)
         return False
 
+    async def _more_to_send(self, conn: psycopg.AsyncConnection[Any]) -> bool:
+        """Once nothing is due: judge the probe, plan retries, and say whether that made anything due now."""
+        if self.report.ended not in ("done", "waiting"):
+            return False
+        campaign: dict[str, Any] = await brakes.read_campaign(conn, self._campaign["id"])
+        looks = [self.report.next_due]
+        if campaign["open_wave"] == 0:
+            look_again, reason = await brakes.judge_probe(conn, campaign, datetime.now(UTC))
+            if reason:
+                await brakes.pause(conn, campaign["id"], reason)
+                self._note_pause(reason)
+                return False
+            if look_again is None:
+                return True
+            looks.append(look_again)
+        if campaign["parameters"]["attempts"] > 1:
+            await brakes.plan_retries(conn, campaign)
+            looks.append(await brakes.next_look(conn, campaign))
+        self.report.next_due = min((look for look in looks if look), default=None)
+        self.report.ended = "waiting" if self.report.next_due else "done"
+        return False
 
-class _Database:
-    """One lane's connection. It outlives a restart of the server: nothing is claimed meanwhile, outcomes are
-    kept.
-    """
-
-    def __init__(self, dsn: str, keys: dict[str, Any], patience: float) -> None:
-        self._dsn = dsn
-        self._keys = keys
-        self._patience = patience
-        self._connection: psycopg.AsyncConnection[Any] | None = None
-
-    async def claim(self, messages: int) -> list[dict[str, Any]]:
-        # Not repeated blindly: a claim whose commit was not confirmed is taken back by `unclaim` on
-        # reconnecting.
-        cursor = await self._run(SQL.claim.sql, {"messages": messages})
-        return await cursor.fetchall()
-
-    async def record(self, rows: list[dict[str, Any]], states: list[str], codes: list[int | None]) -> None:
-        await self._run(
-            SQL.record_outcomes.sql,
-            {
-                "people": [row["subscription_id"] for row in rows],
-                "attempts": [row["attempt"] for row in rows],
-                "states": states,
-                "codes": codes,
-                "now": datetime.now(UTC),
-            },
-            keep_claims=True,
-        )
-
-    async def outlook(self) -> dict[str, Any]:
-        row: dict[str, Any] | None = await (await self._run(SQL.outlook.sql, {})).fetchone()
-        if row is None:
-            raise CampaignNotReady(f"Campaign {self._keys['campaign_id']} has disappeared.")
-        return row
-
-    async def pause(self, reason: str) -> None:
-        parameters = {
-            "state": "paused",
-            "reason": reason,
-            "from_states": ["sending"],
-            "now": datetime.now(UTC),
-        }
-        await self._run(STATES.change_state.sql, parameters)
-
-    async def close(self) -> None:
-        if self._connection is not None:
-            await self._connection.close()
-
-    async def _run(self, statement: str, parameters: dict[str, Any], *, keep_claims: bool = False) -> Any:
-        give_up = time.monotonic() + self._patience
+    async def _watch(self, conn: psycopg.AsyncConnection[Any]) -> None:
+        """Once a second, look at what comes back: statuses, stops, templates."""
         while True:
+            await asyncio.sleep(1.0)
             try:
-                if self._connection is None:
-                    connection = await connect_async(self._dsn, application="whatsapp send")
-                    await connection.set_autocommit(True)
-                    if not keep_claims:
-                        await connection.execute(SQL.unclaim.sql, self._keys)
-                    self._connection = connection
-                return await self._connection.execute(statement, {**self._keys, **parameters})
-            except (psycopg.OperationalError, psycopg.InterfaceError, OSError, ConnectionError):
-                if self._connection is not None:
-                    await self._connection.close()
-                    self._connection = None
-                if time.monotonic() > give_up:
-                    raise
-                await asyncio.sleep(0.5)
+                reason = await brakes.reason_to_pause(conn, self._campaign, self._settings.limits)
+                if reason:
+                    await brakes.pause(conn, self._campaign["id"], reason)
+                    self._note_pause(reason)
+                    return
+            except psycopg.Error:
+                return  # the lanes notice a database that is away, and wait for it; the next try watches again
+
+    def _note_pause(self, reason: str) -> None:
+        log.warning("campaign=%s paused: %s", self._campaign["id"], reason)
+        self.report.ended = "paused"
 
 
 def read_outcomes(delivery: Delivery, messages: int) -> tuple[list[str], list[int | None]]:
@@ -326,8 +313,7 @@ def read_outcomes(delivery: Delivery, messages: int) -> tuple[list[str], list[in
         return ["planned"] * messages, [None] * messages
     if delivery.outcome == "refused":
         if delivery.fatal:
-            # Token or balance: certainly nothing was taken, and the people are not to blame: they wait for
-            # the remedy.
+            # Token or balance: certainly nothing was taken, and the people are not to blame: they wait for the remedy.
             return ["planned"] * messages, [None] * messages
         return ["rejected"] * messages, [delivery.code] * messages
     if delivery.outcome != "answered" or len(delivery.results) != messages:
@@ -336,6 +322,28 @@ def read_outcomes(delivery: Delivery, messages: int) -> tuple[list[str], list[in
     return [names[result.accepted] for result in delivery.results], [
         result.code for result in delivery.results
     ]
+
+
+def templates_by_variant(entity: Entity, parameters: dict[str, Any]) -> dict[str | None, Template]:
+    """The template of each variant's name; None and `base` are the campaign's own."""
+    own = entity.template(parameters["template"])
+    named = {item["name"]: entity.template(item["template"]) for item in parameters.get("variants", ())}
+    return {None: own, BASE: own, **named}
+
+
+def _conditions(entity: Entity, campaign: dict[str, Any]) -> dict[str, Any]:
+    """What the claim asks of a person besides consent, from the frozen parameters."""
+    parameters = campaign["parameters"]
+    window = parameters.get("window") or {}
+    return {
+        "category": parameters["category"],
+        "recent_month": campaign["month"] - 1 if campaign["month"] % 100 > 1 else campaign["month"] - 89,
+        "max_per_week": parameters["max_messages_per_week"],
+        "window_start": window.get("start"),
+        "window_end": window.get("end"),
+        "entity_zone": entity.settings.time_zone,
+        "expires_at": campaign["expires_at"],
+    }
 
 
 def _pattern(worker: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from include.campaigns.sender import SQL
+from include.campaigns.lane import SQL
 from include.campaigns.states import SQL as STATES
 from include.campaigns.states import read
 from include.database import connect, require_current
@@ -37,6 +37,7 @@ def settle(campaign_id: int, *, dsn: str, now: datetime, dry_run: bool = False) 
         require_current(conn)
         campaign = read(conn, campaign_id)
         keys = {"month": campaign["month"], "campaign_id": campaign_id}
+        SQL.expire(conn, campaign_id=campaign_id)
         SQL.call_stale_uncertain(conn, **keys, before=now - STALE)
         if dry_run or campaign["state"] == "planned":
             state, reason = ("cancelled", "dry_run") if dry_run else ("refused", "not_approved")

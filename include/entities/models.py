@@ -116,6 +116,9 @@ class EntityFile(Model):
         "account without it says `assumed`: the templates in git count as approved",
     )
     max_messages_per_week: int = Field(default=1, ge=1, le=50)
+    test_records: tuple[SeedRecord, ...] = Field(
+        default=(), description="colleagues who get a campaign's real message first, when that is asked for"
+    )
     precedence: tuple[Name, ...] = Field(
         default=(), description="sources, the one whose attributes win first"
     )
@@ -222,6 +225,9 @@ class TemplateText(Model):
     """One language of a template, as approved."""
 
     header: str | None = Field(default=None, max_length=60)
+    header_media: Literal["image", "video", "document"] | None = Field(
+        default=None, description="the header is a picture, film or PDF; its address is given with the campaign"
+    )
     body: str = Field(min_length=1, max_length=1024)
     footer: str | None = Field(default=None, max_length=60)
     buttons: tuple[Button, ...] = Field(default=(), max_length=10)
@@ -252,6 +258,22 @@ class Template(Model):
         return self
 
 
+class PastCampaign(Model):
+    """A condition on an earlier campaign: what the person did, or did not do."""
+
+    campaign: str = Field(min_length=1, description="the earlier campaign's name, as it was started")
+    did: Literal["sent", "received", "read", "clicked", "replied"]
+    negate: bool = Field(default=False, description="true: whoever did not")
+    within_days: int = Field(default=90, ge=1, le=760, description="only campaigns planned so many days ago")
+
+
+class SeedRecord(Model):
+    """A colleague who gets the real message first: one of the entity's subscribed people."""
+
+    source: Name
+    record_id: str = Field(min_length=1)
+
+
 class Audience(Model):
     """segments/<name>.yaml: who, among the subscribed. Every condition must hold."""
 
@@ -262,15 +284,19 @@ class Audience(Model):
     attributes: dict[Name, str | int | bool | tuple[str, ...]] = Field(
         default_factory=dict, description="attribute: value, or a list of values of which one must match"
     )
+    past: tuple[PastCampaign, ...] = Field(default=(), description="what people did with earlier campaigns")
 
 
 class CampaignDefinition(Model):
-    """campaigns/<name>.yaml: defaults of a campaign that is sent more than once."""
+    """campaigns/<name>.yaml: a campaign that is sent more than once. With a schedule it is a Dag of its own."""
 
     name: Name
     template: str
     segment: Name = "everyone"
     schedule: Cron | None = None
+    options: dict[Name, Any] = Field(
+        default_factory=dict, description="any other field of the form of `send_campaign`, such as holdout_percent"
+    )
 
 
 class Entity(Model):

@@ -6,11 +6,13 @@ requests (design, section 7).
 
 from __future__ import annotations
 
+import mimetypes
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import PurePosixPath
 from types import SimpleNamespace, TracebackType
-from typing import Any, Final, Protocol, Self
+from typing import Any, Final, Literal, Protocol, Self
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -24,6 +26,7 @@ from cm_com.wire.messages import (
     MESSAGE_PATH,
     TOKEN_HEADER,
     Button,
+    Media,
     TemplateMessage,
     Text,
     message_dict,
@@ -61,6 +64,8 @@ class Outgoing(Protocol):
     def fallback_text(self) -> str: ...
     @property
     def groupings(self) -> Sequence[str]: ...
+    @property
+    def header_media(self) -> tuple[Literal["image", "document", "video"], str] | None: ...
 
 
 class CmComMessenger:
@@ -141,6 +146,7 @@ class CmComMessenger:
                     Button(index=index, kind="quick_reply", value=value) for index, value in message.payloads
                 ],
                 groupings=message.groupings,
+                header=_media(*message.header_media) if message.header_media else None,
             )
         )
         return msgspec.json.encode(wire)
@@ -191,6 +197,15 @@ def _proxy_for(url: str) -> str | None:
     """The environment's proxy for a URL (HTTPS_PROXY, HTTP_PROXY, NO_PROXY), None without one."""
     parts = urlsplit(url)
     return None if proxy_bypass(parts.netloc) else getproxies().get(parts.scheme)
+
+
+def _media(kind: Literal["image", "document", "video"], url: str) -> Media:
+    """A header's media from its address: CM.com wants a name with the suffix, and a MIME type."""
+    name = PurePosixPath(urlsplit(url).path).name
+    mime_type = mimetypes.guess_type(name)[0]
+    if not name or mime_type is None:
+        raise ValueError("The header's address does not end in a file name with a known suffix, such as sale.png.")
+    return Media(kind=kind, url=url, mime_type=mime_type, name=name)
 
 
 def _name(error: BaseException) -> str:

@@ -315,3 +315,4 @@ class Outgoing:
     payloads: tuple[tuple[int, str], ...] = ((0, "STOP"),)
     fallback_text: str = "Your order"
     groupings: tuple[str, str, str] = field(default=("a", "b", "c"))
+    header_media: tuple[str, str] | None = None

@@ -247,12 +247,16 @@ create table campaign (
     approved_at     timestamptz,
     approved_by     text,
     started_at      timestamptz,
+    sending_since   timestamptz,
     sent_at         timestamptz,
     settled_at      timestamptz,
     expires_at      timestamptz,
+    open_wave       smallint not null default 1 check (open_wave in (0, 1)),
     updated_at      timestamptz not null default now(),
     unique (entity, run_key)
 );
+comment on column campaign.sending_since is 'When sending began, or was last resumed: brakes look at nothing older, since a person has.';
+comment on column campaign.open_wave is 'Rows up to this wave may be claimed: 0 while the probe is being judged, 1 for everybody.';
 comment on table campaign is 'One campaign run: parameters frozen and hashed, who approved, state. run_key makes a retried or cleared task the same campaign.';
 
 -- PRIMARY KEY is the promise "one person, one campaign, once"; the reference that CM.com echoes is computed from it,
@@ -272,7 +276,8 @@ create table campaign_message (
     variant         text,
     country         text,
     variables       jsonb,
-    not_before      timestamptz,
+    wave            smallint not null default 1,
+    not_before      timestamptz not null default 'epoch',
     claimed_by      text,
     claimed_at      timestamptz,
     accepted_at     timestamptz,
@@ -291,10 +296,14 @@ create table campaign_message (
     primary key (month, campaign_id, subscription_id),
     check (state <> 'excluded' or reason is not null)
 ) partition by range (month);
-create index campaign_message_planned on campaign_message (campaign_id, subscription_id) where state = 'planned';
+create index campaign_message_planned on campaign_message (campaign_id, wave, not_before) where state = 'planned';
 create index campaign_message_open on campaign_message (campaign_id, subscription_id) where state in ('sending', 'uncertain');
+-- The rows that a report opens and that are few among many.
+create index campaign_message_refused on campaign_message (campaign_id, subscription_id) where state in ('rejected', 'failed');
 create index campaign_message_person on campaign_message (subscription_id, accepted_at);
 comment on table campaign_message is 'The ledger: one person in one campaign.';
+comment on column campaign_message.wave is '0 is the probe that goes first, 1 is everybody else.';
+comment on column campaign_message.not_before is 'Not to be claimed before: the next sending window of this person, or the date of a retry.';
 comment on column campaign_message.logged_at is 'When CM.com''s message log first showed the message to us.';
 comment on column campaign_message.error_source is 'Who numbered error_code: gateway (the answer to the request) or status (a status report or the log).';
 
@@ -316,6 +325,7 @@ create table message_event (
     source          text not null check (source in ('send', 'webhook', 'log')),
     unique nulls not distinct (month, campaign_id, subscription_id, attempt, status, error_code)
 ) partition by range (month);
+create index message_event_recent on message_event (campaign_id, recorded_at);
 comment on table message_event is 'One status as received; a repeat is the same row. Append-only.';
 
 create function ensure_month(wanted integer) returns void language plpgsql as $$
@@ -505,6 +515,16 @@ create table report_campaign_time (
     primary key (campaign_id, measure)
 );
 comment on table report_campaign_time is 'Seconds from accepted to delivered, delivered to read, delivered to the first reply; negative clock differences count as 0.';
+
+create table report_subscription (
+    entity          text not null,
+    status          text not null,
+    people          bigint not null,
+    consent_event_id bigint not null,
+    refreshed_at    timestamptz not null,
+    primary key (entity, status)
+);
+comment on table report_subscription is 'People of an entity by subscription status, counted when consent_event_id was the ledger''s newest event.';
 
 -- Which campaigns have changed since their roll-up. The mark commits with the change, so a refresh misses nothing and
 -- does not search; it is appended, never updated, so that concurrent senders of one campaign do not wait for each other.

@@ -1,0 +1,200 @@
+"""From parameters to the audience's statement: the parts of `write_audience` that depend on what was asked.
+
+Every value goes in as a literal that psycopg quotes; names are those of our own models, checked by their patterns.
+"""
+
+from __future__ import annotations
+
+import json
+
+from psycopg import sql
+
+from include.campaigns.parameters import CampaignParameters
+from include.entities import Audience, Entity, Template, Variable
+
+# A message's values may hold no line break, tab or four spaces (Meta refuses them: error 132012, B.13).
+ILLEGAL = r"[\n\r\t]| {4}"
+BASE = "base"
+_DID = {
+    "sent": "accepted_at",
+    "received": "delivered_at",
+    "read": "read_at",
+    "clicked": "clicked_at",
+    "replied": "replied_at",
+}
+
+
+def compose(statement: str, entity: Entity, parameters: CampaignParameters, *, category: str) -> sql.Composed:
+    """The statement with its braces filled in."""
+    templates = {name: entity.template(name) for name in parameters.template_names()}
+    count = max((len(template.variables) for template in templates.values()), default=0)
+    values = [_value(parameters, templates, position) for position in range(1, count + 1)]
+    people, attributes = _people(parameters)
+    over_budget, prices = _budget(parameters, category)
+    return sql.SQL(statement).format(
+        people=people,
+        attributes=attributes,
+        filters=_filters(entity, entity.segment(parameters.segment)),
+        variant=_variant(parameters),
+        template=_template(parameters),
+        values=sql.SQL(", ").join(
+            sql.SQL("{} as {}").format(value, sql.Identifier(f"v{n}")) for n, value in enumerate(values, 1)
+        )
+        if values
+        else sql.SQL("1 as nothing"),
+        variables=_variables(templates),
+        unfit=_unfit(parameters, templates, count),
+        over_budget=over_budget,
+        prices=prices,
+    )
+
+
+def _people(parameters: CampaignParameters) -> tuple[sql.Composable, sql.Composable]:
+    if not parameters.recipients:
+        return sql.SQL("subscription s"), sql.SQL("s.attributes")
+    given = json.dumps([recipient.model_dump() for recipient in parameters.recipients])
+    joined = sql.SQL(
+        "(select distinct on (r.subscription_id) r.subscription_id, coalesce(g.variables, '{{}}') as variables "
+        "from jsonb_to_recordset({}::jsonb) as g (source text, record_id text, variables jsonb) "
+        "join source_record r on r.entity = %(entity)s and r.source = g.source and r.record_id = g.record_id "
+        "order by r.subscription_id) g join subscription s on s.id = g.subscription_id"
+    ).format(sql.Literal(given))
+    return joined, sql.SQL("s.attributes || g.variables")
+
+
+def _filters(entity: Entity, segment: Audience) -> sql.Composable:
+    conditions: list[sql.Composable] = [sql.SQL("true")]
+    if segment.countries:
+        conditions.append(sql.SQL("s.country = any ({})").format(sql.Literal(list(segment.countries))))
+    if segment.languages:
+        conditions.append(sql.SQL("s.language = any ({})").format(sql.Literal(list(segment.languages))))
+    for name, value in segment.attributes.items():
+        wanted = sql.Literal(_texts(value))
+        conditions.append(sql.SQL("lower(s.attributes ->> {}) = any ({})").format(sql.Literal(name), wanted))
+    for past in segment.past:
+        conditions.append(
+            sql.SQL(
+                "{} exists (select from campaign_message pm join campaign pc on pc.id = pm.campaign_id "
+                "and pc.month = pm.month where pm.subscription_id = s.id and pc.entity = {} and pc.name = {} "
+                "and pc.created_at > %(now)s::timestamptz - make_interval(days => {}) and pm.{} is not null)"
+            ).format(
+                sql.SQL("not" if past.negate else ""),
+                sql.Literal(entity.name),
+                sql.Literal(past.campaign),
+                sql.Literal(past.within_days),
+                sql.Identifier(_DID[past.did]),
+            )
+        )
+    return sql.SQL(" and ").join(conditions)
+
+
+def _texts(value: object) -> list[str]:
+    """The values of which one must match, as the lower-case text that jsonb gives them."""
+    values = value if isinstance(value, tuple) else (value,)
+    return [json.dumps(item) if isinstance(item, bool) else str(item).lower() for item in values]
+
+
+def _variant(parameters: CampaignParameters) -> sql.Composable:
+    """The variant's name by a hash of person and campaign, so that a repeated plan puts people where they were."""
+    if not parameters.variants:
+        return sql.SQL("null::text")
+    bucket = "abs(mod(hashint8extended(s.id, %(campaign_id)s + 2), 100000))"
+    cases, upper = [], 0.0
+    for variant in parameters.variants:
+        upper += variant.percent
+        cases.append(
+            sql.SQL(f"when {bucket} < {{}} then {{}}").format(
+                sql.Literal(round(upper * 1000)), sql.Literal(variant.name)
+            )
+        )
+    return sql.SQL("case {} else {} end").format(sql.SQL(" ").join(cases), sql.Literal(BASE))
+
+
+def _template(parameters: CampaignParameters) -> sql.Composable:
+    cases = [
+        sql.SQL("when {} then {}").format(sql.Literal(variant.name), sql.Literal(variant.template))
+        for variant in parameters.variants
+    ]
+    if not cases:
+        return sql.SQL("{}::text").format(sql.Literal(parameters.template))
+    return sql.SQL("case matched.variant {} else {} end").format(
+        sql.SQL(" ").join(cases), sql.Literal(parameters.template)
+    )
+
+
+def _value(parameters: CampaignParameters, templates: dict[str, Template], position: int) -> sql.Composable:
+    """The text of one variable; a CASE only where templates or languages differ in where it comes from."""
+    by_choice: dict[Variable | None, list[tuple[str, str]]] = {}
+    for name, template in templates.items():
+        for language in template.languages:
+            has = position <= len(template.variables)
+            variable = parameters.variable(template, position, language) if has else None
+            by_choice.setdefault(variable, []).append((name, language))
+    if len(by_choice) == 1:
+        return _text(next(iter(by_choice)))
+    cases = [
+        sql.SQL("when (a.template, a.message_language) in ({}) then {}").format(
+            sql.SQL(", ").join(sql.SQL("({}, {})").format(*map(sql.Literal, place)) for place in places),
+            _text(variable),
+        )
+        for variable, places in by_choice.items()
+    ]
+    return sql.SQL("case {} end").format(sql.SQL(" ").join(cases))
+
+
+def _text(variable: Variable | None) -> sql.Composable:
+    if variable is None:
+        return sql.SQL("''::text")
+    if variable.constant is not None:
+        return sql.SQL("{}::text").format(sql.Literal(variable.constant))
+    return sql.SQL("coalesce(nullif(btrim(a.attributes ->> {}), ''), {}::text)").format(
+        sql.Literal(variable.attribute), sql.Literal(variable.fallback)
+    )
+
+
+def _variables(templates: dict[str, Template]) -> sql.Composable:
+    def array(count: int) -> sql.Composable:
+        names = sql.SQL(", ").join(sql.Identifier("value", f"v{n}") for n in range(1, count + 1))
+        return sql.SQL("jsonb_build_array({})").format(names)
+
+    counts = {name: len(template.variables) for name, template in templates.items()}
+    if len(set(counts.values())) == 1:
+        return array(next(iter(counts.values())))
+    cases = [
+        sql.SQL("when {} then {}").format(sql.Literal(name), array(count)) for name, count in counts.items()
+    ]
+    return sql.SQL("case a.template {} end").format(sql.SQL(" ").join(cases))
+
+
+def _unfit(parameters: CampaignParameters, templates: dict[str, Template], count: int) -> sql.Composable:
+    """Whether a value is missing, too long or illegal."""
+    conditions: list[sql.Composable] = [sql.SQL("false")]
+    for position in range(1, count + 1):
+        longest = min(
+            parameters.variable(template, position, language).max_length
+            for template in templates.values()
+            for language in template.languages
+            if position <= len(template.variables)
+        )
+        value = sql.Identifier("value", f"v{position}")
+        conditions.append(
+            sql.SQL("{} is null or length({}) > {} or {} ~ {}").format(
+                value, value, sql.Literal(longest), value, sql.Literal(ILLEGAL)
+            )
+        )
+    return sql.SQL(" or ").join(conditions)
+
+
+def _budget(parameters: CampaignParameters, category: str) -> tuple[sql.Composable, sql.Composable]:
+    """Whoever would cost more than the budget has left is excluded, in an order that is nobody's advantage."""
+    if parameters.budget is None:
+        return sql.SQL("null::text"), sql.SQL("")
+    over = sql.SQL(
+        "case when sum(case when j.reason is null then p.price end) over (order by hashint8extended(j.id, 3), j.id) > {} "
+        "then 'over_budget' end"
+    ).format(sql.Literal(parameters.budget))
+    prices = sql.SQL(
+        "left join lateral (select r.price from rate r where r.country in (j.country, '**') and r.category = {} "
+        "and r.effective_from <= %(now)s::date order by (r.country = '**'), r.effective_from desc limit 1) p on true"
+    ).format(sql.Literal(category))
+    return over, prices

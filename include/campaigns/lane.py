@@ -1,0 +1,88 @@
+"""One lane's connection to the ledger. It outlives a restart of the server: nothing is claimed meanwhile, outcomes are
+kept until they are written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg
+
+from include.campaigns.errors import CampaignNotReady
+from include.campaigns.states import SQL as STATES
+from include.database import DatabaseUnavailable, connect_async, named_sql
+
+SQL = named_sql(__file__, "ledger.sql")
+
+
+class LaneLedger:
+    """Claims and outcomes of one lane, each statement its own transaction.
+
+    `keys`: month, campaign_id and the lane's name, which no other lane of any process has. Every call waits up to
+    `patience` seconds for a database that is away, then raises what psycopg or `connect_async` says.
+    """
+
+    def __init__(self, dsn: str, keys: dict[str, Any], patience: float) -> None:
+        self._dsn = dsn
+        self._keys = keys
+        self._patience = patience
+        self._connection: psycopg.AsyncConnection[Any] | None = None
+
+    async def claim(self, messages: int, conditions: dict[str, Any]) -> list[dict[str, Any]]:
+        """Rows that may be sent now (reason None), and rows that were turned away with their reason."""
+        # Not repeated blindly: a claim whose commit was not confirmed is taken back by `unclaim` on reconnecting.
+        cursor = await self._run(SQL.claim.sql, {"messages": messages, **conditions})
+        return list(await cursor.fetchall())
+
+    async def record(self, rows: list[dict[str, Any]], states: list[str], codes: list[int | None]) -> None:
+        """Write down what became of claimed rows."""
+        outcomes = {
+            "people": [row["subscription_id"] for row in rows],
+            "attempts": [row["attempt"] for row in rows],
+            "states": states,
+            "codes": codes,
+            "now": datetime.now(UTC),
+        }
+        await self._run(SQL.record_outcomes.sql, outcomes, keep_claims=True)
+
+    async def outlook(self) -> dict[str, Any]:
+        """The campaign's state and what is left. Raises CampaignNotReady when the campaign is gone."""
+        row: dict[str, Any] | None = await (await self._run(SQL.outlook.sql, {})).fetchone()
+        if row is None:
+            raise CampaignNotReady(f"Campaign {self._keys['campaign_id']} has disappeared.")
+        return row
+
+    async def pause(self, reason: str) -> None:
+        """Stop every worker of the campaign at its next claim."""
+        now = datetime.now(UTC)
+        await self._run(
+            STATES.change_state.sql,
+            {"state": "paused", "reason": reason, "from_states": ["sending"], "now": now},
+        )
+
+    async def close(self) -> None:
+        """Give the connection back."""
+        if self._connection is not None:
+            await self._connection.close()
+
+    async def _run(self, statement: str, parameters: dict[str, Any], *, keep_claims: bool = False) -> Any:
+        give_up = time.monotonic() + self._patience
+        while True:
+            try:
+                if self._connection is None:
+                    connection = await connect_async(self._dsn, application="whatsapp send")
+                    await connection.set_autocommit(True)
+                    if not keep_claims:
+                        await connection.execute(SQL.unclaim.sql, self._keys)
+                    self._connection = connection
+                return await self._connection.execute(statement, {**self._keys, **parameters})
+            except (psycopg.OperationalError, psycopg.InterfaceError, DatabaseUnavailable):
+                if self._connection is not None:
+                    await self._connection.close()
+                    self._connection = None
+                if time.monotonic() > give_up:
+                    raise
+                await asyncio.sleep(0.5)
