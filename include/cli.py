@@ -12,7 +12,13 @@ from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
 
-from include.database import DatabaseUnavailable, SchemaOutOfDate, connect, dsn_from_environment
+from include.database import (
+    DatabaseUnavailable,
+    SchemaOutOfDate,
+    connect,
+    dsn_from_environment,
+    require_current,
+)
 from include.database import migrate as migrate_schema
 from include.database import status as schema_status
 from include.entities import EntityProblems, entity_names, load_entity
@@ -99,6 +105,7 @@ def report(
 
     def show() -> None:
         with connect(dsn_from_environment(), application="whatsapp report") as conn:
+            require_current(conn)
             typer.echo(report_text(funnel(conn, campaign_id, live=True), now=datetime.now(UTC)))
             if csv is not None:
                 with csv.open("wb") as file:
