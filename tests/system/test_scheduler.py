@@ -21,7 +21,7 @@ from include.simulator.sample import build_sample
 from tests.support.demo import RunningDemo
 from tests.system.leaks import database_text, forms, log_texts, numbers_in
 
-pytestmark = [pytest.mark.airflow, pytest.mark.demo, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.airflow, pytest.mark.demo, pytest.mark.timeout(1500)]
 SEND = "send_campaign__acme"
 PATIENCE = 300.0  # seconds for whatever the scheduler has to do
 SLOWLY = 40  # messages per second: the campaign lasts half a minute
@@ -69,7 +69,7 @@ def killed(demo: RunningDemo) -> Killed:
 
 
 def test_the_demo_prints_balanced_books(demo: RunningDemo) -> None:
-    assert [line for line in demo.output if line.startswith("  ! ")] == []
+    assert [line for line in demo.output if line.startswith("  ! ")] == [], "\n".join(demo.output)
     judge = stats(demo)
     assert judge["accepted"] > 1_000
     assert (judge["duplicate_recipients"], judge["duplicate_references"]) == (0, 0)

@@ -15,12 +15,15 @@ from typing import Any
 
 from include.database import connect
 from include.local import commands
+from include.local.api import AirflowApi
+from include.local.http import HttpRefused
 from include.local.instance import Instance
 from include.local.systems import Systems
 from tests.support.airflow import AirflowServer
 from tests.system.walk import RESULT
 
-RUN_TIMEOUT = 240.0  # seconds
+RUN_TIMEOUT = 600.0  # seconds without a line of output
+LOOK = 1.0
 
 
 @dataclass
@@ -65,9 +68,9 @@ class Walker:
         self._process.stdin.write(json.dumps({"dag": dag, "conf": conf, **command}) + "\n")
         self._process.stdin.flush()
         printed = ""
-        for _ in range(int(RUN_TIMEOUT / 0.3)):
+        for _ in range(int(RUN_TIMEOUT / LOOK)):
             try:
-                while not (line := self._lines.get(timeout=0.3)).startswith(RESULT):
+                while not (line := self._lines.get(timeout=LOOK)).startswith(RESULT):
                     printed += line
                 self.printed += printed
                 return Walk(**json.loads(line.removeprefix(RESULT)), printed=printed)
@@ -99,12 +102,17 @@ class Company:
     dsn: str
     webshop: str
     answers: dict[str, int] = field(default_factory=dict)
+    _apis: dict[str, AirflowApi] = field(default_factory=dict, repr=False)
+
+    def api(self, user: str) -> AirflowApi:
+        """Airflow's REST API as this user, logged in once."""
+        return self._apis.setdefault(user, self.server.api(user))
 
     def walk(self, verb: str, conf: dict[str, Any] | None = None, **command: Any) -> Walk:
         """Run `<verb>__acme`; the approver approves whatever is asked."""
         dag_id = f"{verb}__acme"
         if verb == "send_campaign":
-            known = {run["dag_run_id"] for run in self.server.api("admin").runs(dag_id)}
+            known = {run["dag_run_id"] for run in self.api("admin").runs(dag_id)}
             command = {"meanwhile": lambda: self._approve(dag_id, known), **command}
         return self.walker.walk(dag_id, conf, **command)
 
@@ -130,9 +138,7 @@ class Company:
 
     def _approve(self, dag_id: str, known: set[str]) -> None:
         """First those try to answer who may not: what they were told is in `answers`."""
-        from include.local.http import HttpRefused
-
-        approver = self.server.api("approver")
+        approver = self.api("approver")
         for run in approver.runs(dag_id):
             if run["dag_run_id"] in known:
                 continue
@@ -140,7 +146,7 @@ class Company:
                 for name in ("analyst", "marketer", "stripes"):
                     if name not in self.answers:
                         try:
-                            self.server.api(name).answer(question, "Approve")
+                            self.api(name).answer(question, "Approve")
                             self.answers[name] = 200
                         except HttpRefused as refused:
                             self.answers[name] = refused.status
