@@ -29,6 +29,21 @@ def optins(
     }
 
 
+def refresh_statuses(
+    conn: psycopg.Connection[Any], entity: str, *, now: datetime, everything: bool = False
+) -> bool:
+    """Count the entity's people by status where the consent ledger has grown since; True when it was counted.
+
+    In the caller's transaction. An event that committed after a greater number was seen is counted with the next one.
+    """
+    list(SQL.lock_statuses(conn, entity=entity))
+    newest = SQL.newest_event(conn)
+    if not everything and SQL.counted_event(conn, entity=entity) == newest:
+        return False
+    SQL.count_statuses(conn, entity=entity, consent_event_id=newest, now=now)
+    return True
+
+
 def rejects(
     conn: psycopg.Connection[Any],
     entity: str,

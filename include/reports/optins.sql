@@ -1,10 +1,32 @@
 -- name: statuses(entity)
--- People of the entity by the state of their subscription.
-select status, count(*) as people
-from subscription
-where entity = :entity
-group by status
+-- People of the entity by the state of their subscription, as last counted.
+select status, people, refreshed_at
+from report_subscription
+where entity = :entity and people > 0
 order by people desc, status;
+
+-- name: lock_statuses(entity)
+-- One count of an entity at a time. Released at the end of the transaction.
+select pg_advisory_xact_lock(hashtextextended('report_subscription:' || :entity, 0))::text;
+
+-- name: newest_event()$
+-- The consent ledger's newest event.
+select coalesce(max(id), 0) from consent_event;
+
+-- name: counted_event(entity)$
+-- The newest event that the stored counts know; null before the first count.
+select min(consent_event_id) from report_subscription where entity = :entity;
+
+-- name: count_statuses(entity, consent_event_id, now)!
+-- Count and store, in one statement; a status that nobody has any more becomes 0.
+with counted as (
+    select status, count(*) as people from subscription where entity = :entity group by status
+)
+insert into report_subscription (entity, status, people, consent_event_id, refreshed_at)
+select :entity, status, coalesce(counted.people, 0), :consent_event_id, :now
+from counted full join (select status from report_subscription where entity = :entity) known using (status)
+on conflict (entity, status) do update
+set people = excluded.people, consent_event_id = excluded.consent_event_id, refreshed_at = excluded.refreshed_at;
 
 -- name: runs(entity, most)
 -- The newest pulls.

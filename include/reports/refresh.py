@@ -1,4 +1,4 @@
-"""Bring the roll-ups of an entity's campaigns up to date.
+"""Bring the roll-ups of an entity's campaigns and people up to date.
 
 A trigger marks a campaign in `report_change` in the transaction that changes one of its ledger rows, so only
 marked campaigns are counted again. None is missed: the marks are taken first, the ledger is read after them.
@@ -13,6 +13,7 @@ from typing import Any
 import psycopg
 
 from include.database import connect, require_current
+from include.reports.optins import refresh_statuses
 from include.reports.rollup import SQL, Rollup, count
 
 
@@ -30,6 +31,8 @@ def refresh(entity_name: str, *, dsn: str, now: datetime, everything: bool = Fal
         choose = SQL.all_campaigns if everything else SQL.changed_campaigns
         campaign_ids = [row["id"] for row in choose(conn, entity=entity_name)]
         conn.commit()
+        with conn.transaction():
+            refresh_statuses(conn, entity_name, now=now, everything=everything)
         for campaign_id in campaign_ids:
             with conn.transaction():
                 people += refresh_campaign(conn, campaign_id, now=now).totals["target"]
