@@ -18,6 +18,8 @@ CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.whic
 OURS = "/whatsapp/static/"
 PATIENCE = 60_000  # milliseconds; the first page after the server's start waits for its imports
 
+expect.set_options(timeout=PATIENCE)
+
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.airflow,
@@ -55,7 +57,7 @@ def log_in(page: Page, server: AirflowServer, user: str) -> None:
     page.locator("input[name=username]").fill(user)
     page.locator("input[name=password]").fill(server.password)
     page.get_by_role("button", name="Sign In").click()
-    expect(page.get_by_role("link", name="WhatsApp").first).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_role("link", name="WhatsApp").first).to_be_visible()
 
 
 def open_report(page: Page) -> FrameLocator:
@@ -71,7 +73,7 @@ def shoot(page: Page, name: str) -> None:
 def test_an_analyst_opens_the_report_from_the_menu(page: Page, airflow_server: AirflowServer) -> None:
     log_in(page, airflow_server, "analyst")
     report = open_report(page)
-    expect(report.get_by_role("heading", name="Campaigns")).to_be_visible(timeout=PATIENCE)
+    expect(report.get_by_role("heading", name="Campaigns")).to_be_visible()
     expect(report.get_by_text("Stripes")).to_have_count(0)
     shoot(page, "campaigns")
 
@@ -88,7 +90,7 @@ def test_an_analyst_opens_the_report_from_the_menu(page: Page, airflow_server: A
         expect(report.locator(f'[data-figure="{figure}"]')).to_have_text(value)
     expect(report.get_by_role("cell", name="Undeliverable", exact=True)).to_be_visible()
     for chart in ("waterfall", "hours", "heat", "countries"):
-        expect(report.locator(f'[data-chart="{chart}"][data-drawn] svg')).to_be_visible(timeout=PATIENCE)
+        expect(report.locator(f'[data-chart="{chart}"][data-drawn] svg')).to_be_visible()
     shoot(page, "campaign")
 
     with page.expect_download() as download:
@@ -114,14 +116,14 @@ def test_the_report_follows_airflows_dark_mode(page: Page, airflow_server: Airfl
     report = page.frame_locator('iframe[title="WhatsApp"]')
     report.get_by_role("link", name="Spring sale").click()
     expect(report.locator("html")).to_have_attribute("data-theme", "dark")
-    expect(report.locator('[data-chart="waterfall"][data-drawn] svg')).to_be_visible(timeout=PATIENCE)
+    expect(report.locator('[data-chart="waterfall"][data-drawn] svg')).to_be_visible()
     shoot(page, "campaign-dark")
 
 
 def test_a_reader_of_another_entity_sees_nothing_of_it(page: Page, airflow_server: AirflowServer) -> None:
     log_in(page, airflow_server, "stranger")
     report = open_report(page)
-    expect(report.get_by_role("link", name="Stripes")).to_be_visible(timeout=PATIENCE)
+    expect(report.get_by_role("link", name="Stripes")).to_be_visible()
     expect(report.get_by_text("Spring sale")).to_have_count(0)
     answer = page.goto(f"{airflow_server.url}/whatsapp/campaigns/{airflow_server.campaigns['acme']}")
     assert answer is not None
@@ -136,7 +138,7 @@ def test_nobody_reads_anything_without_a_login(page: Page, airflow_server: Airfl
     assert answer.status == 401
     expect(page.get_by_text("needs a login to Airflow")).to_be_visible()
     page.goto(f"{airflow_server.url}/plugin/whatsapp")
-    expect(page.locator("input[name=username]")).to_be_visible(timeout=PATIENCE)
+    expect(page.locator("input[name=username]")).to_be_visible()
 
 
 def test_the_connection_form_has_cm_coms_fields(page: Page, airflow_server: AirflowServer) -> None:
