@@ -5,10 +5,11 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 from typing import Annotated, Any
+from uuid import UUID
 
-import msgspec
 import typer
 
+from include.simulator.gateway.faults import read
 from include.simulator.gateway.population import Population
 from include.simulator.gateway.settings import (
     DEFAULT_TOKEN,
@@ -105,7 +106,7 @@ def run(
         accounts=accounts,
         population=Population.load(population, settings.seed) if population else Population(settings.seed),
         db=db,
-        faults=load(faults, Any) if faults else [],
+        faults=read(load(faults, Any), where=str(faults)) if faults else [],
         host=host,
         port=port,
         started=lambda url: typer.echo(f"CM.com simulator listening on {url}"),
@@ -113,9 +114,6 @@ def run(
 
 
 def _accounts(tokens: list[str]) -> list[Account]:
-    """An account per token; the ids are 1111…, 2222… in the form of a GUID."""
-    digits = (str(number % 10) for number in range(1, len(tokens) + 1))
-    return [
-        msgspec.structs.replace(Account(), token=token, account=f"{d * 8}-{d * 4}-{d * 4}-{d * 4}-{d * 12}")
-        for token, d in zip(tokens, digits, strict=True)
-    ]
+    """An account per token, with ids of their own: 1111… for the first, 2222… for the second."""
+    ids = (f"{number}" * 32 if number < 10 else f"{number:032d}" for number in range(1, len(tokens) + 1))
+    return [Account(token=token, account=str(UUID(each))) for token, each in zip(tokens, ids, strict=True)]

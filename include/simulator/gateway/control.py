@@ -16,7 +16,7 @@ from aiohttp import web
 from include.simulator.gateway import clock
 from include.simulator.gateway.courier import Courier
 from include.simulator.gateway.fates import NAMES, state, timeline
-from include.simulator.gateway.faults import Fault, Faults
+from include.simulator.gateway.faults import Faults, read
 from include.simulator.gateway.gateway import Gateway
 from include.simulator.gateway.journal import MessageRow
 from include.simulator.gateway.people import People, Writing
@@ -98,7 +98,8 @@ class Control:
         return _json({"faults": []})
 
     async def _set_faults(self, request: web.BaseRequest) -> web.StreamResponse:
-        added: list[Fault] = self._faults.add(await _content(request))
+        added = read(await _content(request), where="faults")
+        self._faults.add(added)
         for fault in added:
             if fault.kind == "refuse_connections" and self.refuse is not None:
                 self.refuse(fault.seconds)

@@ -13,16 +13,16 @@ import heapq
 import itertools
 import random
 from collections.abc import Callable, Set
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import aiohttp
-import orjson
 
 from include.simulator.gateway import clock
-from include.simulator.gateway.fates import FAILED, Event, reply_after, timeline
+from include.simulator.gateway.fates import Event, reply_after, timeline
 from include.simulator.gateway.faults import Fault, Faults
 from include.simulator.gateway.gateway import Gateway
 from include.simulator.gateway.journal import InboundRow, MessageRow
+from include.simulator.gateway.payloads import inbound_body, status_body
 from include.simulator.gateway.people import People
 from include.simulator.gateway.settings import Settings
 
@@ -100,7 +100,7 @@ class Courier:
         settings = self._settings
         post = _Post(
             url,
-            _inbound_body(inbound, settings),
+            inbound_body(inbound, settings),
             clock.now(),
             settings.mo_retry / settings.speed,
             settings.mo_give_up / settings.speed,
@@ -209,7 +209,7 @@ class Courier:
         settings = self._settings
         return _Post(
             url,
-            _status_body(message, event, settings),
+            status_body(message, event, settings),
             clock.now(),
             settings.webhook_retry / settings.speed,
             settings.webhook_give_up / settings.speed,
@@ -253,41 +253,3 @@ def _spoilt(
         copies = 1 + (fault.duplicate if draw.random() < fault.duplicate_share else 0)
         spoilt += [event._replace(after=event.after + late)] * copies
     return tuple(sorted(spoilt, key=lambda event: event.after))
-
-
-def _status_body(message: MessageRow, event: Event, settings: Settings) -> bytes:
-    received = clock.local(message.arrived + event.after, settings.webhook_timezone)
-    status = {
-        "code": str(event.code),
-        "errorCode": event.error if event.code == FAILED else "",
-        "errorDescription": event.description,
-    }
-    content: dict[str, Any] = {
-        "received": received.strftime("%Y-%m-%dT%H:%M:%S"),
-        "to": message.recipient,
-        "reference": message.reference or "",
-        "status": status,
-        "operator": "",
-    }
-    return orjson.dumps({"messages": {"msg": content}})
-
-
-def _inbound_body(inbound: InboundRow, settings: Settings) -> bytes:
-    prefix = "+" if settings.mo_plus else "00"
-    content = {
-        "reference": inbound.reference,
-        "messageContext": "",
-        "from": {"number": prefix + inbound.sender, "name": ""},
-        "to": {"number": inbound.recipient},
-        "message": {
-            "text": inbound.text,
-            "media": {"mediaUri": "", "contentType": "", "title": ""},
-            # Where a button's payload is found is unknown (5.2): receivers must search `custom` without
-            # assuming a key.
-            "custom": {"payload": inbound.payload} if inbound.payload else {},
-        },
-        "groupings": orjson.loads(inbound.groupings),
-        "timeUtc": clock.local(inbound.at, "UTC").strftime("%Y-%m-%dT%H:%M:%S"),
-        "channel": "WhatsApp",
-    }
-    return orjson.dumps(content)

@@ -76,6 +76,16 @@ class Fault(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         return self.kind in _REMEMBERED if self.remember is None else self.remember
 
 
+def read(content: Any, *, where: str) -> list[Fault]:
+    """Faults from plain data: one, a list, or {"faults": [...]}. Raises ConfigurationError that names `where`."""
+    if isinstance(content, dict) and "faults" in content:
+        content = content["faults"]
+    faults: list[Fault] = convert(
+        content if isinstance(content, list) else [content], list[Fault], where=where
+    )
+    return faults
+
+
 class Faults:
     """The faults set at the moment, and which of them the next request meets."""
 
@@ -84,17 +94,9 @@ class Faults:
         self._random = random.Random(seed)  # noqa: S311  repeatable on purpose
         self._seed = seed
 
-    def add(self, content: Any, *, where: str = "faults") -> list[Fault]:
-        """Set further faults from plain data: one, a list, or {"faults": [...]}. Raises
-        ConfigurationError.
-        """
-        if isinstance(content, dict) and "faults" in content:
-            content = content["faults"]
-        added: list[Fault] = convert(
-            content if isinstance(content, list) else [content], list[Fault], where=where
-        )
-        self._faults += added
-        return added
+    def add(self, faults: list[Fault]) -> None:
+        """Set further faults."""
+        self._faults += faults
 
     def clear(self) -> None:
         """Remove all faults and start the random sequence again."""

@@ -16,8 +16,9 @@ from include.simulator.gateway.journal import Journal, MessageRow
 from include.simulator.gateway.judge import Judge
 from include.simulator.gateway.population import Population, digits
 from include.simulator.gateway.settings import Account, Settings
+from include.simulator.gateway.shapes import Message, Messages, Recipient
 from include.simulator.gateway.templates import TemplateRegistry
-from include.simulator.gateway.wire import Message, Messages, WireError
+from include.simulator.gateway.wire import WireError
 
 _REJECTIONS = {
     401: "Message has been spam filtered",
@@ -106,7 +107,7 @@ class Gateway:
             template = message.template
             if code == wire.OK and template is not None:
                 failure = self.templates.failure(account, template)
-            for recipient in message.to or (wire.Recipient(),):
+            for recipient in message.to or (Recipient(),):
                 number = recipient.number or ""
                 reason, why = (code, details) if code else self._recipient_problem(number)
                 ending = failure

@@ -12,8 +12,9 @@ from include.simulator.gateway.gateway import Gateway
 from include.simulator.gateway.journal import InboundRow, MessageRow
 from include.simulator.gateway.population import asks_to_stop, digits
 from include.simulator.gateway.settings import Account
+from include.simulator.gateway.shapes import Message
 from include.simulator.gateway.templates import quick_reply
-from include.simulator.gateway.wire import Message, read_message
+from include.simulator.gateway.wire import read_message
 
 _NO_GROUPINGS = '["","",""]'
 

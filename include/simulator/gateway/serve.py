@@ -16,7 +16,7 @@ from include.simulator.gateway.accounts import Accounts
 from include.simulator.gateway.app import App
 from include.simulator.gateway.control import Control
 from include.simulator.gateway.courier import Courier
-from include.simulator.gateway.faults import Faults
+from include.simulator.gateway.faults import Fault, Faults
 from include.simulator.gateway.gateway import Gateway
 from include.simulator.gateway.journal import Journal
 from include.simulator.gateway.judge import Judge
@@ -35,16 +35,15 @@ def serve(
     accounts: list[Account],
     population: Population,
     db: Path | None,
-    faults: Any,
+    faults: list[Fault],
     host: str,
     port: int,
     started: Callable[[str], None],
 ) -> None:
     """Serve on `host`:`port` until SIGINT or SIGTERM.
 
-    `faults` is plain data as `Faults.add` takes it; `started` is called with the URL once connections are
-    taken. Raises OSError when the port is taken, sqlite3.DatabaseError when `db` is not a journal,
-    ConfigurationError for faults.
+    `started` is called with the URL once connections are taken. Raises OSError when the port is taken and
+    sqlite3.DatabaseError when `db` is not a journal.
     """
     uvloop.run(_serve(settings, accounts, population, db, faults, host, port, started))
 
@@ -54,13 +53,13 @@ async def _serve(
     accounts: list[Account],
     population: Population,
     db: Path | None,
-    faults_set: Any,
+    faults_set: list[Fault],
     host: str,
     port: int,
     started: Callable[[str], None],
 ) -> None:
     faults = Faults(settings.seed)
-    added = faults.add(faults_set)
+    faults.add(faults_set)
     templates = TemplateRegistry(settings)
     for account in accounts:
         for template in account.templates:
@@ -93,7 +92,7 @@ async def _serve(
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    for fault in added:
+    for fault in faults_set:
         if fault.kind == "refuse_connections":
             listener.refuse(fault.seconds)
     started(url)

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from include.simulator.gateway.settings import Account, Settings, Template
-from include.simulator.gateway.wire import Component, WhatsAppTemplate
+from include.simulator.gateway.shapes import Component, WhatsAppTemplate
 
 _SENDABLE = {"APPROVED", "FLAGGED", "REINSTATED", "UNARCHIVED"}
 _DEAD = {"DISABLED", "DELETED", "REJECTED"}

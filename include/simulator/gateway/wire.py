@@ -13,6 +13,8 @@ from typing import Any
 import msgspec
 import orjson
 
+from include.simulator.gateway.shapes import Envelope, ExactEnvelope, ExactMessage, Message, Messages, Shape
+
 OK, AUTHENTICATION, PARTIAL, MALFORMED, MSG_ARRAY, INTERNAL = 0, 101, 201, 202, 203, 500
 FROM, TO, NUMBER, BODY, FIELD = 301, 302, 303, 304, 305
 
@@ -26,167 +28,6 @@ class WireError(ValueError):
         self.details = details
 
 
-class _Shape(msgspec.Struct, kw_only=True):
-    pass
-
-
-class Parameter(_Shape):
-    type: str | None = None
-    text: str | None = None
-    payload: str | None = None
-    media: Any = None
-    image: Any = None
-    video: Any = None
-    document: Any = None
-    currency: Any = None
-    date_time: Any = None
-
-
-class Component(_Shape):
-    type: str | None = None
-    sub_type: str | None = None
-    index: int | str | None = None
-    parameters: tuple[Parameter, ...] | None = None
-
-
-class Language(_Shape):
-    policy: str | None = None
-    code: str | None = None
-
-
-class WhatsAppTemplate(_Shape):
-    namespace: str | None = None
-    element_name: str | None = None
-    language: Language | None = None
-    components: tuple[Component, ...] | None = None
-    localizable_params: Any = None
-
-
-class TemplateItem(_Shape):
-    whatsapp: WhatsAppTemplate | None = None
-
-
-class Item(_Shape):
-    template: TemplateItem | None = None
-    text: Any = None
-    media: Any = None
-    header: Any = None
-    location: Any = None
-    contacts: Any = None
-    interactive: Any = None
-    carousel: Any = None
-    suggestions: Any = None
-    context: Any = None
-
-
-class RichContent(_Shape):
-    conversation: tuple[Item, ...] | None = None
-    suggestions: Any = None
-
-
-class Body(_Shape):
-    type: str | None = None
-    content: str | None = None
-
-
-class Recipient(_Shape):
-    number: str | None = None
-
-
-class Message(_Shape):
-    sender: str | None = msgspec.field(name="from", default=None)
-    to: tuple[Recipient, ...] | None = None
-    body: Body | None = None
-    reference: str | None = None
-    allowed_channels: tuple[str, ...] | None = msgspec.field(name="allowedChannels", default=None)
-    rich: RichContent | None = msgspec.field(name="richContent", default=None)
-    grouping: str | None = msgspec.field(name="customGrouping", default=None)
-    grouping2: str | None = msgspec.field(name="customGrouping2", default=None)
-    grouping3: str | None = msgspec.field(name="customGrouping3", default=None)
-    validity: str | None = None
-    app_key: str | None = msgspec.field(name="appKey", default=None)
-    dcs: int | None = None
-    least_parts: int | None = msgspec.field(name="minimumNumberOfMessageParts", default=None)
-    most_parts: int | None = msgspec.field(name="maximumNumberOfMessageParts", default=None)
-
-    @property
-    def template(self) -> WhatsAppTemplate | None:
-        """The WhatsApp template of the first conversation item, or None for a free-form message."""
-        if self.rich is None or not self.rich.conversation or self.rich.conversation[0].template is None:
-            return None
-        return self.rich.conversation[0].template.whatsapp
-
-
-class Authentication(_Shape):
-    token: str | None = msgspec.field(name="productToken", default=None)
-
-
-class Messages(_Shape):
-    authentication: Authentication | None = None
-    msg: tuple[Message, ...] | None = None
-
-
-class Envelope(_Shape):
-    messages: Messages | None = None
-
-
-# The same shapes, refusing unknown keys: what decodes into them needs no folding.
-class _XParameter(Parameter, forbid_unknown_fields=True):
-    pass
-
-
-class _XComponent(Component, forbid_unknown_fields=True):
-    parameters: tuple[_XParameter, ...] | None = None
-
-
-class _XLanguage(Language, forbid_unknown_fields=True):
-    pass
-
-
-class _XWhatsAppTemplate(WhatsAppTemplate, forbid_unknown_fields=True):
-    language: _XLanguage | None = None
-    components: tuple[_XComponent, ...] | None = None
-
-
-class _XTemplateItem(TemplateItem, forbid_unknown_fields=True):
-    whatsapp: _XWhatsAppTemplate | None = None
-
-
-class _XItem(Item, forbid_unknown_fields=True):
-    template: _XTemplateItem | None = None
-
-
-class _XRichContent(RichContent, forbid_unknown_fields=True):
-    conversation: tuple[_XItem, ...] | None = None
-
-
-class _XBody(Body, forbid_unknown_fields=True):
-    pass
-
-
-class _XRecipient(Recipient, forbid_unknown_fields=True):
-    pass
-
-
-class _XMessage(Message, forbid_unknown_fields=True):
-    to: tuple[_XRecipient, ...] | None = None
-    body: _XBody | None = None
-    rich: _XRichContent | None = msgspec.field(name="richContent", default=None)
-
-
-class _XAuthentication(Authentication, forbid_unknown_fields=True):
-    pass
-
-
-class _XMessages(Messages, forbid_unknown_fields=True):
-    authentication: _XAuthentication | None = None
-    msg: tuple[_XMessage, ...] | None = None
-
-
-class _XEnvelope(Envelope, forbid_unknown_fields=True):
-    messages: _XMessages | None = None
-
-
 class _RawMessages(msgspec.Struct):
     msg: list[msgspec.Raw]
 
@@ -195,8 +36,8 @@ class _RawEnvelope(msgspec.Struct):
     messages: _RawMessages
 
 
-_exact = msgspec.json.Decoder(_XEnvelope)
-_exact_message = msgspec.json.Decoder(_XMessage)
+_exact = msgspec.json.Decoder(ExactEnvelope)
+_exact_message = msgspec.json.Decoder(ExactMessage)
 _raw = msgspec.json.Decoder(_RawEnvelope)
 
 
@@ -266,7 +107,7 @@ def _fold(value: Any) -> Any:
 
 
 def _keys() -> dict[str, str]:
-    shapes = _Shape.__subclasses__()
+    shapes = Shape.__subclasses__()
     names = (field.encode_name for shape in shapes for field in msgspec.structs.fields(shape))
     return {name.lower(): name for name in names}
 
