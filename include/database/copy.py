@@ -24,7 +24,8 @@ def copy_table(
 ) -> int:
     """Append `table` to the table `target`, columns by name. Columns in `jsonb` hold JSON texts. Returns the rows.
 
-    Arrow and PostgreSQL types must meet exactly: int64 and bigint, string and text, bool, timestamp[us, UTC] and timestamptz.
+    Arrow and PostgreSQL types must meet exactly: int64 and bigint, string and text, bool, timestamp[us, UTC] and
+    timestamptz.
     """
     if not table.num_rows:
         return 0
@@ -40,4 +41,4 @@ def copy_table(
         for batch in table.combine_chunks().to_batches(max_chunksize=BATCH):
             copy.write(encoder.write_batch(batch))
         copy.write(encoder.finish())
-    return table.num_rows
+    return int(table.num_rows)

@@ -24,7 +24,9 @@ queries = named_sql(__file__)
 
 @dataclass(frozen=True, slots=True)
 class PullResult:
-    """One pull. `since` is where it began (None: everything), `watermark` how far it came; `pulled` = `staged` + `rejected`."""
+    """One pull. `since` is where it began (None: everything), `watermark` how far it came. `pulled` is `staged` and
+    `rejected` together, `reasons` the rejected by reason.
+    """
 
     run_id: int
     source: str
@@ -40,8 +42,8 @@ def pull(entity: Entity, source: Source, access: Any, *, dsn: str, run_key: str,
     """Bring what changed at a source into staging and set aside what cannot be taken, with the reason.
 
     `access` is what the source's kind wants (see `include.optins.sources`). The same `run_key` again replaces that run.
-    Nothing is visible before the end, so a pull that dies anywhere leaves everything as it was. Nothing reaches a person
-    before `include.subscriptions.reconcile`. Raises SourceProblem, DatabaseUnavailable, SchemaOutOfDate.
+    Nothing is visible before the end, so a pull that dies anywhere leaves everything as it was. Nothing reaches a
+    person before `include.subscriptions.reconcile`. Raises SourceProblem, DatabaseUnavailable, SchemaOutOfDate.
     """
     identity = {"entity": entity.name, "source": source.name, "run_key": run_key}
     try:

@@ -21,9 +21,10 @@ _OFFSET = r":\d{2}(?:\.\d+)? ?(?:Z|z|[+-]\d{2}:?(?:\d{2})?)$"
 def moments(values: pd.Series, *, zone: str, withdrawal: pd.Series, now: datetime) -> pd.DataFrame:
     """ISO 8601 texts (or Unix seconds or milliseconds) as times, one row per input in its order.
 
-    Columns: `at` (UTC, NaT where none) and `problem` (`no_changed_at`, `changed_at_unreadable`, `changed_at_in_future`,
-    `changed_at_implausible`, else NA). Times without an offset are read in `zone`. The hour that a clock passes twice in
-    autumn is read in favour of the person: a withdrawal as the later one, a grant as the earlier.
+    Columns: `at` (UTC, NaT where none) and `problem` (`no_changed_at`, `changed_at_unreadable`,
+    `changed_at_in_future`, `changed_at_implausible`, else NA). Times without an offset are read in `zone`.
+    The hour that a clock passes twice in autumn is read in favour of the person: a withdrawal as the
+    later one, a grant as the earlier.
     """
     raw = cleaned(values)
     present = raw.notna()

@@ -1,7 +1,8 @@
 """The sample's preference centre: a paged JSON API behind a bearer token, as such systems have it.
 
     GET /api/v1/preferences?page=1&page_size=500[&changed_since=2026-02-01T00:00:00Z]
-        → {"data": [{"id", "msisdn", "locale", "channels": {"whatsapp": {"consent", "changed_at"}}, "profile": {…}}], "page", "total"}
+        → {"data": [{"id", "msisdn", "locale", "channels": {"whatsapp": {"consent", "changed_at"}}, "profile": {…}}],
+           "page", "total"}
     PUT /api/v1/preferences/{id}/whatsapp   {"consent": false}   → the entry
     GET /health                             → {"entries": n}     (no token needed)
 
@@ -52,7 +53,7 @@ def run(port: int, sample: Sample, *, token: str, host: str = "127.0.0.1") -> No
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """`python -m include.simulator.preference_centre`. The token comes from the environment, never from the command line."""
+    """`python -m include.simulator.preference_centre`. The token comes from the environment alone."""
     parser = argparse.ArgumentParser(description="The sample's preference centre.")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--host", default="127.0.0.1")

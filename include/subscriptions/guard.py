@@ -34,8 +34,8 @@ class GuardHeld(Exception):
     def __init__(self, figures: GuardFigures) -> None:
         self.figures = figures
         super().__init__(
-            f"It would opt out {figures.opted_out} and opt in {figures.opted_in} of {figures.known} people known; the guard "
-            f"allows {figures.max_share:.0%} of either. Look at the source, then release the run or pull again."
+            f"It would opt out {figures.opted_out} and opt in {figures.opted_in} of {figures.known} people known; "
+            f"the guard allows {figures.max_share:.0%} of either. See the source and release the run or pull again."
         )
 
 

@@ -17,7 +17,7 @@ Changes = dict[tuple[str, str], int]
 
 
 def rebuild(conn: psycopg.Connection[Any], entity: Entity, *, now: datetime) -> int:
-    """Compute every person's state anew from the ledger and return how many differed (0, unless somebody wrote past us).
+    """Compute every person's state anew from the ledger; returns how many differed (0, unless somebody wrote past us).
 
     In the caller's transaction. Safe beside anything else: it locks the rows it reads.
     """

@@ -23,8 +23,8 @@ MOST_ATTEMPTS = 12  # with the waits of `settle` about two days
 def propagate(entity: Entity, source: Source, access: Any, *, dsn: str, now: datetime) -> dict[str, int]:
     """Tell one source every opt-out that is due. `access` is what the source's kind wants.
 
-    Returns counts: `done`, `failed` (tried again later), `given_up`, and `due`, what is left. A batch is committed when the
-    source has taken it, so a crash between the two tells it twice: the source's statement must allow that. Raises
+    Returns counts: `done`, `failed` (tried again later), `given_up`, and `due`, what is left. A batch is committed when
+    the source has taken it, so a crash between the two tells it twice: the source's statement must allow that. Raises
     SourceProblem when the source as a whole cannot be told; what it had taken by then is kept.
     """
     counts: Counter[str] = Counter({"done": 0, "failed": 0, "given_up": 0})

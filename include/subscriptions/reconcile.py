@@ -1,4 +1,4 @@
-"""Staging → consent ledger → subscription table: everything of an entity's open pulls in one transaction, or nothing."""
+"""Staging → consent ledger → subscription table: an entity's open pulls in one transaction, or nothing."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def reconcile(
 ) -> ReconcileResult:
     """Take over every staged pull of an entity, and with `release` those the guard holds too.
 
-    `key` is the suppression key. One transaction with a lock per entity: a second reconcile waits, then finds nothing left.
+    `key` is the suppression key. One transaction with a lock per entity: a second one waits and finds nothing left.
     Raises WordingChanged, SuppressionKeyProblem, DatabaseUnavailable, SchemaOutOfDate; nothing has changed then.
     """
     with connect(dsn, application=f"reconcile {entity.name}") as conn:

@@ -1,6 +1,6 @@
 """The suppression list's key: people are on it by an HMAC of their match key, so it outlives their erasure (C10).
 
-Whoever has the database but not the key cannot tell whether a number is on the list; another key would not find anybody,
+Whoever has the database but not the key cannot tell whether a number is on the list; another key would find nobody,
 so its fingerprint is kept and a changed one refused.
 """
 
@@ -32,8 +32,8 @@ def suppression_key_from_environment() -> bytes:
     key = os.environ.get(ENVIRONMENT_NAME, "").strip()
     if len(key) < LEAST_LENGTH:
         raise SuppressionKeyProblem(
-            f"{ENVIRONMENT_NAME} must hold a secret of at least {LEAST_LENGTH} characters (it has {len(key)}). Make one "
-            "with `openssl rand -hex 32` and keep it: without it nobody is found on the suppression list."
+            f"{ENVIRONMENT_NAME} must hold a secret of at least {LEAST_LENGTH} characters (it has {len(key)}). Make "
+            "one with `openssl rand -hex 32` and keep it: without it nobody is found on the suppression list."
         )
     return key.encode()
 
@@ -59,6 +59,7 @@ def check_key(conn: psycopg.Connection[Any], key: bytes) -> None:
     queries.record(conn, name=SETTING, value=fingerprint)
     if queries.recorded(conn, name=SETTING) != fingerprint:
         raise SuppressionKeyProblem(
-            f"{ENVIRONMENT_NAME} is not the key that this database's suppression list was made with: nobody on it would "
-            "be recognised, and people who said no could be messaged. Set the former key again; nothing was changed."
+            f"{ENVIRONMENT_NAME} is not the key that this database's suppression list was made with: nobody on it "
+            "would be recognised, and people who said no could be messaged. "
+            "Set the former key again; nothing was changed."
         )

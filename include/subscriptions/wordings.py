@@ -17,7 +17,7 @@ class WordingChanged(Exception):
 
 
 def record_wordings(conn: psycopg.Connection[Any], entity: Entity) -> None:
-    """Record the entity's wordings. Raises WordingChanged, naming the id and the remedy; in the caller's transaction."""
+    """Record the entity's wordings. Raises WordingChanged with id and remedy; in the caller's transaction."""
     known = {
         (row["wording_id"], row["language"]): row["wording"]
         for row in queries.known_wordings(conn, entity=entity.name)
@@ -38,8 +38,8 @@ def record_wordings(conn: psycopg.Connection[Any], entity: Entity) -> None:
                 )
             elif recorded != text:
                 raise WordingChanged(
-                    f"The wording {wording.id!r} ({language}) of {entity.name!r} is not the text that people agreed to. Put "
-                    "the former text back in entity.yaml and give the new text a new id; nothing was changed."
+                    f"The wording {wording.id!r} ({language}) of {entity.name!r} is not what people agreed to. "
+                    "Put the former text back in entity.yaml and give the new text a new id; nothing was changed."
                 )
     if new:
         queries.add_wordings(conn, new)

@@ -64,14 +64,14 @@ def test_every_way_of_paging_gives_every_item_once(options: dict[str, Any]) -> N
 
 
 def test_values_are_texts_and_paths_reach_into_items() -> None:
-    with json_api(lambda request, number: Answer(ITEMS[:2])) as api:
+    with json_api(lambda *_: Answer(ITEMS[:2])) as api:
         (frame,) = http.fetch(api_source(), HttpAccess(api.url), None)
     assert frame["wa.ok"].tolist() == ["true", "false"]
     assert str(frame["wa.at"].dtype).startswith("string") or "string" in str(frame["wa.at"].dtype)
 
 
 def test_since_is_asked_for_in_utc() -> None:
-    with json_api(lambda request, number: Answer([])) as api:
+    with json_api(lambda *_: Answer([])) as api:
         fetched(
             api_source(since_parameter="from", parameters={"x": "1"}),
             api.url,
@@ -91,13 +91,13 @@ def test_since_is_asked_for_in_utc() -> None:
 )
 def test_what_may_pass_is_tried_again(trouble: Answer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http, "LONGEST_WAIT", 0.05)
-    with json_api(lambda request, number: trouble if number <= 3 else Answer(ITEMS)) as api:
+    with json_api(lambda _, number: trouble if number <= 3 else Answer(ITEMS)) as api:
         assert len(fetched(api_source(), api.url)) == 25
 
 
 def test_the_source_is_given_the_time_it_asks_for() -> None:
     with json_api(
-        lambda request, number: Answer({}, 429, {"Retry-After": "1"}) if number == 1 else Answer(ITEMS)
+        lambda _, number: Answer({}, 429, {"Retry-After": "1"}) if number == 1 else Answer(ITEMS)
     ) as api:
         began = time.monotonic()
         assert len(fetched(api_source(), api.url)) == 25
@@ -106,7 +106,7 @@ def test_the_source_is_given_the_time_it_asks_for() -> None:
 
 def test_what_does_not_pass_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http, "LONGEST_WAIT", 0.01)
-    with json_api(lambda request, number: Answer({}, 502)) as api:
+    with json_api(lambda *_: Answer({}, 502)) as api:
         with pytest.raises(SourceUnavailable, match="HTTP 502"):
             fetched(api_source(), api.url)
         assert len(api.requests) == http.ATTEMPTS
@@ -115,7 +115,7 @@ def test_what_does_not_pass_is_reported(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_refused_credentials_are_not_tried_again_and_not_shown() -> None:
-    with json_api(lambda request, number: Answer({}, 401)) as api:
+    with json_api(lambda *_: Answer({}, 401)) as api:
         access = HttpAccess(api.url, headers={"Authorization": "Bearer s3cret"}, auth=("me", "s3cret"))
         with pytest.raises(SourceRefused) as refused:
             list(http.fetch(api_source(), access, None))
@@ -134,7 +134,7 @@ def test_refused_credentials_are_not_tried_again_and_not_shown() -> None:
 )
 def test_a_changed_shape_is_named(content: Any, options: dict[str, Any], told: str) -> None:
     with (
-        json_api(lambda request, number: Answer(content)) as api,
+        json_api(lambda *_: Answer(content)) as api,
         pytest.raises(SourceShapeChanged, match=told),
     ):
         fetched(api_source(**options), api.url)
@@ -143,7 +143,7 @@ def test_a_changed_shape_is_named(content: Any, options: dict[str, Any], told: s
 def test_a_link_to_another_host_is_not_followed() -> None:
     page = {"data": ITEMS[:1], "next": "http://elsewhere.example/steal"}
     with (
-        json_api(lambda request, number: Answer(page)) as api,
+        json_api(lambda *_: Answer(page)) as api,
         pytest.raises(SourceShapeChanged, match="another host"),
     ):
         fetched(api_source(items="data", paging="next_link"), api.url)

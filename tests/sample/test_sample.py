@@ -116,3 +116,8 @@ def test_the_centre_wants_its_token_and_takes_an_opt_out(centre: HttpAccess) -> 
         assert changed["consent"] is False
         # Told twice, it keeps the time of the first.
         assert client.put(address, json={"consent": False}).json()["channels"]["whatsapp"] == changed
+
+
+def test_the_documentation_shows_what_comes_out() -> None:
+    shown = (Path(__file__).parents[2] / "docs" / "sample.md").read_text()
+    assert f"\n{expected(build_sample())['records']}\n" in shown

@@ -56,10 +56,10 @@ def test_a_database_is_told_once(store: Store, database: str) -> None:
 def test_a_source_that_is_down_is_told_later(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http, "LONGEST_WAIT", 0.01)
     brand = conflicted(store, source("shop", kind="http", optout=OptOutBack(path="/{record_id}")))
-    with json_api(lambda request, number: Answer({}, 503)) as api, pytest.raises(SourceUnavailable):
+    with json_api(lambda *_: Answer({}, 503)) as api, pytest.raises(SourceUnavailable):
         propagate(brand, brand.source("shop"), HttpAccess(api.url), dsn=store.dsn, now=NOW)
     assert states(store) == [("due", 0)] * 3
-    with json_api(lambda request, number: Answer({})) as api:
+    with json_api(lambda *_: Answer({})) as api:
         assert (
             propagate(brand, brand.source("shop"), HttpAccess(api.url), dsn=store.dsn, now=NOW)["done"] == 3
         )
@@ -68,7 +68,7 @@ def test_a_source_that_is_down_is_told_later(store: Store, monkeypatch: pytest.M
 
 def test_a_record_that_the_source_refuses_is_given_up_and_stays_visible(store: Store) -> None:
     brand = conflicted(store, source("shop", kind="http", optout=OptOutBack(path="/{record_id}")))
-    with json_api(lambda request, number: Answer({}, 404 if request.path == "/1" else 200)) as api:
+    with json_api(lambda request, _: Answer({}, 404 if request.path == "/1" else 200)) as api:
         told = propagate(brand, brand.source("shop"), HttpAccess(api.url), dsn=store.dsn, now=NOW)
     assert told == {"done": 2, "failed": 0, "given_up": 1, "due": 0}
     (row,) = store.rows("select source_record_id, problem from optout_outbox where state = 'given_up'")

@@ -1,8 +1,8 @@
 """The rules under random histories: the table follows from what was said, never from the order in which we heard it.
 
-A group is three records of two sources and four numbers, in one small world of a few days, so that everything happens to it:
-contradictions, ties, numbers that change hands, people with two numbers, numbers with two people, a "no" without a number.
-WHATSAPP_TEST_GROUPS sets how many groups are tried (each is several sequences of events; 34,000 are 10⁵ records' histories).
+A group is three records of two sources and four numbers, in one small world of a few days, so that everything happens
+to it: contradictions, ties, numbers that change hands, people with two numbers, numbers with two people, a "no" without
+a number. WHATSAPP_TEST_GROUPS sets how many groups are tried: 34,000 are the histories of 10⁵ records.
 """
 
 from __future__ import annotations

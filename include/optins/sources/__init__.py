@@ -2,9 +2,10 @@
 
     def fetch(source: Source, access, since: datetime | None) -> Iterator[pandas.DataFrame]
 
-Frames hold the columns of `frames.columns_read(source)` as Arrow strings (missing is NA), some 50,000 rows each. `access` is
-what the kind needs to reach the system, made by the caller from its connection. `since` is aware UTC, or None for
-everything; a kind that cannot filter by time gives everything. It raises the classes of `errors` and no other.
+Frames hold the columns of `frames.columns_read(source)` as Arrow strings (missing is NA), some 50,000 rows each.
+`access` is what the kind needs to reach the system, made by the caller from its connection. `since` is
+aware UTC, or None for everything; a kind that cannot filter by time gives everything. It raises the classes of `errors`
+and no other.
 
 A kind whose sources can be told of an opt-out has a second verb, that is safe to repeat:
 

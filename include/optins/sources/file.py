@@ -12,7 +12,7 @@ import io
 import zlib
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from typing import IO, Any, Protocol
+from typing import Any, BinaryIO, Protocol, cast
 
 import orjson
 import pandas as pd
@@ -95,7 +95,7 @@ def _read(source: Source, path: Any) -> Iterator[pd.DataFrame]:
         )
     try:
         with path.open("rb") as raw:
-            stream = gzip.GzipFile(fileobj=raw) if path.name.endswith(".gz") else raw
+            stream = cast("BinaryIO", gzip.GzipFile(fileobj=raw)) if path.name.endswith(".gz") else raw
             yield from _READERS[kind](source, path.name, stream)
     except (pa.ArrowInvalid, pa.ArrowKeyError, UnicodeError, EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise SourceShapeChanged(_unreadable(source, path.name, error)) from None
@@ -114,7 +114,7 @@ def _unreadable(source: Source, name: str, error: Exception) -> str:
     )
 
 
-def _csv(source: Source, name: str, stream: IO[bytes]) -> Iterator[pd.DataFrame]:
+def _csv(source: Source, name: str, stream: BinaryIO) -> Iterator[pd.DataFrame]:
     ragged: list[str] = []
 
     def set_aside(row: Any) -> str:
@@ -147,7 +147,7 @@ def _csv(source: Source, name: str, stream: IO[bytes]) -> Iterator[pd.DataFrame]
         yield frame
 
 
-def _jsonl(source: Source, name: str, stream: IO[bytes]) -> Iterator[pd.DataFrame]:
+def _jsonl(source: Source, name: str, stream: BinaryIO) -> Iterator[pd.DataFrame]:
     wanted = columns_read(source)
     ragged: list[str] = []
 
@@ -163,7 +163,7 @@ def _jsonl(source: Source, name: str, stream: IO[bytes]) -> Iterator[pd.DataFram
 
     for number, frame in enumerate(frames(rows(), wanted)):
         if number == 0:
-            # A field that is null everywhere cannot be told from one that is gone, so only the four that matter are asked.
+            # A field that is null everywhere cannot be told from one that is gone: only the four that matter are asked.
             columns = source.columns
             needed = [columns.record_id, columns.phone, columns.consent, columns.changed_at]
             require_fields(
@@ -173,7 +173,7 @@ def _jsonl(source: Source, name: str, stream: IO[bytes]) -> Iterator[pd.DataFram
         yield frame
 
 
-def _parquet(source: Source, name: str, stream: IO[bytes]) -> Iterator[pd.DataFrame]:
+def _parquet(source: Source, name: str, stream: BinaryIO) -> Iterator[pd.DataFrame]:
     file = pa.parquet.ParquetFile(stream)
     require_columns(source, file.schema_arrow.names, where=f"the file {name!r}")
     for batch in file.iter_batches(batch_size=CHUNK, columns=columns_read(source)):

@@ -81,7 +81,7 @@ def require_columns(source: Source, found: Iterable[str], *, where: str) -> None
 
 
 def require_fields(source: Source, present: Iterable[str], *, where: str) -> None:
-    """Raise SourceShapeChanged when a field without which no record can be taken is absent from every record of `where`."""
+    """Raise SourceShapeChanged when a field that every record needs is absent from every record of `where`."""
     columns = source.columns
     present = set(present)
     needed = (columns.record_id, columns.phone, columns.consent, columns.changed_at)

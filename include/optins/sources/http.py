@@ -95,11 +95,8 @@ def tell(source: Source, access: HttpAccess, optouts: Sequence[OptOut], now: dat
 
     A record that the API does not know or refuses is a problem of that record alone.
     """
-    told = []
     with access.client() as client:
-        for optout in optouts:
-            told.append(_tell_one(source, client, optout))
-    return told
+        return [_tell_one(source, client, optout) for optout in optouts]
 
 
 def _tell_one(source: Source, client: httpx.Client, optout: OptOut) -> Told:

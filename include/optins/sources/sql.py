@@ -57,7 +57,7 @@ def tell(source: Source, access: Any, optouts: Sequence[OptOut], now: datetime) 
                 cursor.execute(*bind(statement, parameters, access))
             access.commit()
             told.append(Told())
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - every driver has its own classes; what is no database error is raised again
             problem = explain(source, error)
             if not isinstance(problem, SourceUnavailable) or "DataError" not in _names(error):
                 raise (problem or error) from None
@@ -77,8 +77,8 @@ def explain(source: Source, error: Exception) -> SourceProblem | None:
     state = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None) or ""
     if state == "42501" or state.startswith("28"):
         return SourceRefused(
-            f"Source {source.name!r}: the database refuses us: {cause}. Correct the connection {source.connection!r} or "
-            "its user's rights, then start the pull again."
+            f"Source {source.name!r}: the database refuses us: {cause}. Correct the connection "
+            f"{source.connection!r} or its user's rights, then start the pull again."
         )
     if "ProgrammingError" in names or "no such" in cause:
         return SourceShapeChanged(

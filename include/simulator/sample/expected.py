@@ -22,7 +22,7 @@ UNREADABLE = {
     "n/a": "phone_not_a_number",
     "call me!": "phone_not_a_number",
     "removed": "phone_not_a_number",
-    "0470 12": "phone_too_short",
+    "+32 470 12": "phone_too_short",
     "+32 470 12 34 56 78 90 12": "phone_too_long",
     "+999 12345678": "phone_unknown_country_code",
 }
@@ -45,10 +45,10 @@ class Said(NamedTuple):
 def expected(sample: Sample) -> dict[str, Any]:
     """The figures that must come out.
 
-    `people`, `subscribed`, `unsubscribed` (rows of the subscription table); `records` and `rejected_records` by source (the
-    latter by reason); `to_tell` (records that still say yes about somebody who said no); and of a campaign to everyone, with
-    a holdout of nobody: `target`, `excluded`, `excluded_by_reason`, `accepted`, `failed`, `delivered`, `read`, `replied`,
-    `opted_out`.
+    `people`, `subscribed`, `unsubscribed` (rows of the subscription table); `records` and `rejected_records` by source
+    (the latter by reason); `to_tell` (records that still say yes about somebody who said no); and of a campaign to
+    everyone, with a holdout of nobody: `target`, `excluded`, `excluded_by_reason`, `accepted`, `failed`, `delivered`,
+    `read`, `replied`, `opted_out`.
     """
     said = list(_read(sample))
     histories: dict[str, list[Said]] = defaultdict(list)
@@ -117,14 +117,14 @@ def _judge(
         return Said(source, record, "consent_unreadable")
     number, problem = _number(phone, region)
     if consent in NO:
-        return Said(source, record, None, number, False, at or FOREVER)
+        return Said(source, record, None, number, consent=False, at=at or FOREVER)
     if not record:
         problem = "no_record_id"
     elif problem is None and at is None:
         problem = "no_changed_at"
     elif problem is None and at is not None and at.year > 2090:
         problem = "changed_at_in_future"
-    return Said(source, record, problem, number, True, at or FOREVER)
+    return Said(source, record, problem, number, consent=True, at=at or FOREVER)
 
 
 def _number(phone: str | None, region: str) -> tuple[str | None, str | None]:

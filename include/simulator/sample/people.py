@@ -1,4 +1,4 @@
-"""Made-up people: a mobile number, a language, a name. The numbers are valid, so some may exist: simulate, never send."""
+"""Made-up people: a mobile number, a language, a name. The numbers are valid, so some may exist: never send to them."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ COUNTRIES: dict[str, tuple[float, str, tuple[str, ...], int, tuple[str, ...], tu
     "BR": (0.01, "55", ("119", "219"), 8, ("pt",), ("São Paulo", "Rio")),
 }  # fmt: skip
 FIRST_NAMES = (
-    "An", "Lotte", "Jan", "Pieter", "Emma", "Noah", "Louise", "Arthur", "Mila", "Lucas", "Chloé", "Hugo", "Zoë", "Jürgen",
-    "Anna", "Lena", "Paul", "Marie", "Sofía", "Diego", "Giulia", "Marco", "Grace", "Oliver", "João", "Inês", "Fatima",
-    "Youssef", "D'Arcy", "Jean-Luc", "Ægir", "Łukasz", "李", "Ana María", "O\"Neill", "Zoé; dite Zo",
+    "An", "Lotte", "Jan", "Pieter", "Emma", "Noah", "Louise", "Arthur", "Mila", "Lucas", "Chloé", "Hugo", "Zoë",
+    "Jürgen", "Anna", "Lena", "Paul", "Marie", "Sofía", "Diego", "Giulia", "Marco", "Grace", "Oliver", "João", "Inês",
+    "Fatima", "Youssef", "D'Arcy", "Jean-Luc", "Ægir", "Łukasz", "李", "Ana María", "O\"Neill", "Zoé; dite Zo",
 )  # fmt: skip
 TRUNK_ZERO = ("BE", "NL", "FR", "DE", "GB", "AT")
 MOBILE = (PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE)
