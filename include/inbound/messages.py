@@ -9,13 +9,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import msgspec
-
-if TYPE_CHECKING:  # the log's reader imports this module
-    from include.message_log.rows import LogRow
-
 
 # WhatsApp takes 4,096 characters; one more tells that something was cut.
 LONGEST_TEXT = 4097
@@ -26,7 +22,8 @@ class Unreadable(ValueError):
 
 
 class Inbound(msgspec.Struct, frozen=True, kw_only=True):
-    """One message of a person. `number` is `+` and digits; `reference` that of the message it answers, if CM.com says so.
+    """One message of a person. `number` is `+` and digits; `reference` that of the message it answers, if CM.com says
+    so.
 
     `key` is the same for the same message shown again through the same door.
     """

@@ -1,8 +1,9 @@
 """What an error code means, who acts on it and how: data for the reports, the sender and the bookkeeping of people.
 
-CM.com numbers WhatsApp's errors 51 to 65 in its status reports (developers.cm.com, "WhatsApp standard errors"; the visible
-part of the table ends there, so a code from 66 on is taken as it comes). Meta's meanings: Cloud API "Error codes" as of
-2026-09-11. The gateway's own codes: the comments of CM.com's PHP SDK 3.0.1. Cause, owner and action are our judgement.
+CM.com numbers WhatsApp's errors 51 to 65 in its status reports (developers.cm.com, "WhatsApp standard errors"; the
+visible part of the table ends there, so a code from 66 on is taken as it comes). Meta's meanings: Cloud API "Error
+codes" as of 2026-09-11. The gateway's own codes: the comments of CM.com's PHP SDK 3.0.1. Cause, owner and action are
+our judgement.
 """
 
 from __future__ import annotations
@@ -46,7 +47,10 @@ UNDELIVERABLE: Final = (59, 131026)
 """Codes that say the number cannot be reached on WhatsApp now. Not proof of a block."""
 
 STOPPED: Final = (131050,)
-"""Codes that say the person switched off marketing messages in WhatsApp itself. CM.com's own number for it is not known."""
+"""Codes that say the person switched off marketing messages in WhatsApp itself.
+
+CM.com's own number for it is not known.
+"""
 
 
 class CauseClass(NamedTuple):
@@ -71,7 +75,7 @@ CAUSES: Final[dict[Cause, CauseClass]] = {
     "undeliverable": CauseClass(
         "Undeliverable",
         "marketer",
-        "Not on WhatsApp, an old app, or terms not accepted; reach them by another channel. Skipped after two in a row.",
+        "Not on WhatsApp, an old app, or terms not accepted; try another channel. Skipped after two in a row.",
     ),
     "throughput": CauseClass(
         "Too many messages at once",
@@ -217,7 +221,10 @@ def meta_code(code: int | None) -> int | None:
 
 
 def explain(code: int | None, source: ErrorSource | str | None) -> Code:
-    """Cause and meaning of a ledger row's `error_code` and `error_source`; unknown codes are `other` and say their number."""
+    """Cause and meaning of a ledger row's `error_code` and `error_source`.
+
+    An unknown code is `other` and says its number.
+    """
     if code is None:
         return Code("other", "no code given")
     table = GATEWAY if source == "gateway" else META

@@ -22,13 +22,13 @@ from include.message_log.redact import redact
 SQL = named_sql(__file__)
 Status = Literal["accepted", "rejected", "delivered", "failed", "read"]
 CHUNK = 5_000
-# Two campaigns in a row that could not be delivered, with nothing delivered between (Meta's 131026 alone proves little).
+# Two campaigns in a row that could not be delivered, with nothing delivered between: one 131026 proves little.
 UNREACHABLE_AFTER = 2
 _NOT_OURS = (None, None, None, None)
 
 
 class StatusEvent(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """One status of one message. `occurred_at` is aware; `received_raw` the provider's own text of it where that has no zone.
+    """One status of one message. `occurred_at` is aware; `received_raw` is the provider's own text of it.
 
     `error_code` is CM.com's number (51 … for WhatsApp) or, where it has none, Meta's. Price and country are the log's.
     """
@@ -75,9 +75,9 @@ def apply_events(
 ) -> Applied:
     """Record events and move the ledger rows they speak of, in the caller's transaction.
 
-    `entities`: whose messages the teller may speak of, at least one; what belongs to nobody of them is set aside under the
-    first. Safe to call with the same events again, in any order, late, from several processes at once. On a deadlock with
-    the sender (psycopg.errors.DeadlockDetected) roll back and call again.
+    `entities`: whose messages the teller may speak of, at least one; what belongs to nobody of them is set aside under
+    the first. Safe to call with the same events again, in any order, late, from several processes at once. On a
+    deadlock with the sender (psycopg.errors.DeadlockDetected) roll back and call again.
     """
     applied = Applied()
     chunk: list[StatusEvent] = []

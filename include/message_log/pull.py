@@ -35,9 +35,10 @@ STRANGERS_LISTED = 1_000
 
 @dataclass(slots=True)
 class LogResult:
-    """What a pull found. `rows` of messages sent; `foreign` rows are messages we never sent; `unreadable` rows have a status nobody documents.
+    """What a pull found. `rows` are of messages sent, `foreign` of those that we never sent.
 
-    `missing`: accepted messages of ours that the log has not shown an hour later. `uncertain`: still without any answer.
+    `unreadable`: rows with a status that nobody documents. `missing`: accepted messages of ours that the log has not
+    shown an hour later. `uncertain`: still without any answer.
     """
 
     windows: int = 0

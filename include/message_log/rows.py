@@ -60,7 +60,7 @@ class MessageLog(Protocol):
 def events_of(row: LogRow, *, now: datetime) -> list[StatusEvent]:
     """The statuses that a row tells. Empty when its status is one that nobody documents.
 
-    The log has no time of reading: `now`, when we learnt of it, is the latest it can be; an earlier one from a webhook wins.
+    The log has no time of reading: `now` is the latest it can be, and an earlier one from a webhook wins.
     """
     code = row.status_code
     if code is None:

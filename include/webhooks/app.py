@@ -1,8 +1,8 @@
 """The webhook as a raw ASGI app: `POST …/<secret>/status` and `POST …/<secret>/inbound`, and the older GET.
 
-Both paths take both shapes, for CM.com has a URL for each and they are easily exchanged. An answer is 200 with nothing in
-it, and only after the commit; 503 asks CM.com to come again (statuses for 7 days, replies for a month); what can never be
-taken is set aside and answered 200, or it would be repeated for as long.
+Both paths take both shapes, for CM.com has a URL for each and they are easily exchanged. An answer is 200 with nothing
+in it, and only after the commit; 503 asks CM.com to come again (statuses for 7 days, replies for a month); what can
+never be taken is set aside and answered 200, or it would be repeated for as long.
 """
 
 from __future__ import annotations
@@ -76,17 +76,14 @@ class Webhook:
             except ConnectionError:
                 return None
             if body is None:
-                return await _respond(
-                    send, *await self._taken(unreadable(entities, "body_too_large"), _CLOSE)
-                )
-            post = read_body(body, entities=entities, zone=self._zone, now=now)
+                post = unreadable(entities, "body_too_large")
+            else:
+                post = read_body(body, entities=entities, zone=self._zone, now=now)
         else:
             return await _respond(send, 405, _CLOSE)
-        return await _respond(send, *await self._taken(post, _EMPTY))
+        return await _respond(send, *await self._taken(post))
 
-    async def _taken(
-        self, post: Post, headers: list[tuple[bytes, bytes]]
-    ) -> tuple[int, list[tuple[bytes, bytes]]]:
+    async def _taken(self, post: Post) -> tuple[int, list[tuple[bytes, bytes]]]:
         """200 once the post is committed, else 503."""
         try:
             if post.messages:

@@ -18,7 +18,8 @@ CONNECTIONS = 4_000
 
 
 def serve(dsn: str, *, host: str, port: int) -> None:
-    """Serve until SIGTERM or SIGINT, then commit what is waiting. One process: more of them share nothing but the database.
+    """Serve until SIGTERM or SIGINT, then commit what is waiting. One process: more of them share nothing but the
+    database.
 
     Settings from the environment: WHATSAPP_WEBHOOK_SECRETS, WHATSAPP_SUPPRESSION_KEY, WHATSAPP_CM_TIME_ZONE. Raises
     SecretsProblem, SuppressionKeyProblem.

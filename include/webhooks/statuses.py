@@ -76,7 +76,10 @@ def read_folded(document: Mapping[str, Any], *, zone: ZoneInfo, now: datetime) -
 
 
 def read_query(query: bytes, *, zone: ZoneInfo, now: datetime) -> list[StatusEvent]:
-    """Read the older form: `reference`, `received`, `statuscode`, `errorcode`, `errordescription`. Raises StatusUnreadable."""
+    """Read the older form:
+
+    `reference`, `received`, `statuscode`, `errorcode`, `errordescription`. Raises StatusUnreadable.
+    """
     try:
         fields = {
             key.lower(): value

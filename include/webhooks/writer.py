@@ -63,7 +63,10 @@ class Writer:
         self._conn: psycopg.Connection[Any] | None = None
 
     def submit(self, post: Post) -> asyncio.Future[bool]:
-        """Queue a post. The future is true once it is committed, false when the database did not take it. Raises Busy."""
+        """Queue a post.
+
+        The future is true once it is committed, false when the database did not take it. Raises Busy.
+        """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[bool] = loop.create_future()
         with self._changed:

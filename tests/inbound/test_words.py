@@ -18,14 +18,14 @@ LABELLED = [
 def test_recall_and_precision_on_the_labelled_set(capsys: pytest.CaptureFixture[str]) -> None:
     wrong = []
     with capsys.disabled():
-        print()
+        print()  # noqa: T201
         for language in ("nl", "fr", "en", "de"):
             told = [(label, meaning(text), text) for each, label, text in LABELLED if each == language]
             for wanted in ("stop", "start", "help"):
                 right = sum(label == found == wanted for label, found, _ in told)
                 recall = right / sum(label == wanted for label, _, _ in told)
                 precision = right / max(1, sum(found == wanted for _, found, _ in told))
-                print(
+                print(  # noqa: T201
                     f"{language} {wanted:5}  recall {recall:.3f}  precision {precision:.3f}  of {len(told)} replies"
                 )
             wrong += [(language, *each) for each in told if each[0] != each[1]]
@@ -62,5 +62,5 @@ def test_an_entitys_own_words_count_as_whole_messages() -> None:
         (None, False),
     ],
 )
-def test_payloads_of_buttons(payload: str | None, opts_out: bool) -> None:
+def test_payloads_of_buttons(payload: str | None, opts_out: object) -> None:
     assert is_opt_out_payload(payload) is opts_out

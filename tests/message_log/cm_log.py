@@ -12,6 +12,7 @@ from typing import Literal
 from cm_com.reading import iter_rows
 from cm_com.wire.messages import TOKEN_HEADER
 from cm_com.wire.transactions import TRANSACTIONS_PATH, Transaction, TransactionPage, query, read_page
+
 from tests.support.simulator import TOKEN, Simulator
 
 
@@ -36,8 +37,8 @@ class SimulatorLog:
                 page_size=self.page_size,
             )
             url = f"{self.simulator.url}{TRANSACTIONS_PATH}?{urllib.parse.urlencode(parameters)}"
-            request = urllib.request.Request(url, headers={TOKEN_HEADER: TOKEN})
-            with urllib.request.urlopen(request, timeout=60) as answer:
+            request = urllib.request.Request(url, headers={TOKEN_HEADER: TOKEN})  # noqa: S310
+            with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
                 return read_page(json.loads(answer.read()), direction=direction)
 
         return iter_rows(read, start, end, page_size=self.page_size, patience=10)

@@ -22,7 +22,7 @@ class WebhookProcess:
 
     def __init__(self, dsn: str, port: int, **environment: str) -> None:
         self.port = port
-        self.log = tempfile.TemporaryFile("w+")
+        self.log = tempfile.TemporaryFile("w+")  # noqa: SIM115  closed by `stop`
         code = f"from include.webhooks import serve; serve({dsn!r}, host='127.0.0.1', port={port})"
         settings = {
             "WHATSAPP_WEBHOOK_SECRETS": f"acme={SECRET}",
