@@ -56,7 +56,9 @@ def test_every_field_is_there_with_its_default(heading: str) -> None:
     told = {row[0].strip("`"): row[1].strip("`") for row in markdown.rows(SECTIONS[heading])}
     assert list(told) == list(model.model_fields)
     wrong = {
-        name: f"says {told[name]}" for name, field in model.model_fields.items() if not _agrees(told[name], field)
+        name: f"says {told[name]}"
+        for name, field in model.model_fields.items()
+        if not _agrees(told[name], field)
     }
     assert not wrong
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import typer.main
+from cm_com.provider import get_provider_info
 from typer.core import TyperGroup
 
-from cm_com.provider import get_provider_info
 from include.cli import app
 from tests.docs import markdown
 
@@ -24,7 +24,9 @@ def test_every_variable_that_is_read() -> None:
     told = set(markdown.named(SECTIONS["Environment variables"]))
     code = set().union(*map(_read_by, CODE))
     compose = set(re.findall(r"(?<!\$)\$\{(\w+)", (markdown.ROOT / "docker-compose.yaml").read_text()))
-    example = set(re.findall(r"^(?:# )?([A-Z_]+)=", (markdown.ROOT / ".env.example").read_text(), re.MULTILINE))
+    example = set(
+        re.findall(r"^(?:# )?([A-Z_]+)=", (markdown.ROOT / ".env.example").read_text(), re.MULTILINE)
+    )
     assert told == code | compose | example
 
 

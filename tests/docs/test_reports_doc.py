@@ -16,7 +16,9 @@ SECTIONS = markdown.sections(PAGE)
 
 def test_every_figure_with_its_label_and_denominator() -> None:
     told = {row[0].strip("`"): row for row in markdown.rows(SECTIONS["What each figure means"])}
-    assert {name: row[1] for name, row in told.items()} == {name: each.label for name, each in FIGURES.items()}
+    assert {name: row[1] for name, row in told.items()} == {
+        name: each.label for name, each in FIGURES.items()
+    }
     for name, figure in FIGURES.items():
         if figure.of:
             assert f"{figure.label} ÷ {FIGURES[figure.of].label}" in told[name][2]
