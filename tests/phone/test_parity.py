@@ -18,7 +18,7 @@ from include.phone.table import UNDECIDED
 from tests.phone.raw_numbers import NOISE, REGIONS, examples, random_rows, ways_to_write
 
 # More: `PHONE_PARITY_ROWS=1000000 PHONE_PARITY_SEED=7 pytest tests/phone/test_parity.py`, some minutes.
-ROWS = int(os.environ.get("PHONE_PARITY_ROWS", "20000"))
+ROWS = int(os.environ.get("PHONE_PARITY_ROWS", "12000"))
 SEED = int(os.environ.get("PHONE_PARITY_SEED", "1"))
 
 
@@ -77,7 +77,7 @@ def test_little_is_left_to_phonenumbers() -> None:
     ] == []
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     st.lists(
         st.tuples(
