@@ -1,25 +1,27 @@
 """### Send a campaign
 
 Fill in the form and start. The audience is planned first: everybody who matches, and for everybody who will
-not get the message the reason. Then an approver sees the figures and approves exactly that plan; without
-approval nothing is sent. Everyone planned gets the message once, however often tasks are retried, cleared or
-started twice.
+not get the message the reason. Then an approver sees the figures and five messages, and approves exactly that
+plan; without approval nothing is sent. Everyone planned gets the message once, however often tasks are retried,
+cleared or started twice.
 
 *Dry run* (on unless you switch it off) stops after the plan: nothing is sent, and the figures are kept in the
-report.
+report. While a campaign waits (for an approval, a sending window, the probe's verdict, or somebody to look at why
+it paused) it holds no worker.
 """
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from airflow.providers.standard.operators.hitl import ApprovalOperator
-from airflow.sdk import DAG, Param, get_current_context, task
+from airflow.sdk import DAG, get_current_context, task
 from wiring.access import cm_com, database
-from wiring.entities import entity_dag, for_each_entity, messages
+from wiring.campaign import PlanApproval, SendPlanned
+from wiring.entities import entity_dag, messages, readable_entities
 from wiring.errors import task_errors
+from wiring.form import campaign_form
 
-from include.entities import Entity, load_entity
+from include.entities import CampaignDefinition, Entity, load_entity
 
 
 @task
@@ -35,39 +37,47 @@ def plan(entity: str) -> dict[str, object]:
         settings,
         freeze(settings, dict(context["params"])),
         dsn=database(),
-        run_key=context["dag_run"].run_id,
+        run_key=f"{context['dag'].dag_id}/{context['dag_run'].run_id}",
         connection_id=settings.settings.connection,
         now=datetime.now(UTC),
     )
-    return {"campaign_id": planned.campaign_id, "plan_hash": planned.plan_hash, "planned": planned.planned}
-
-
-@task
-@task_errors
-def preview(entity: str, planned: dict[str, object]) -> str:
-    """Say in figures what would be sent, to whom not and why, at what cost and by when."""
-    from include.campaigns.preview import as_markdown
-    from include.campaigns.preview import preview as look
-
-    settings = load_entity(entity)
-    rate = (
-        get_current_context()["params"]["messages_per_second"]
-        or cm_com(settings).settings.messages_per_second
-    )
-    figures = look(
-        settings,
-        int(str(planned["campaign_id"])),
-        dsn=database(),
-        messages_per_second=rate,
-        now=datetime.now(UTC),
-    )
-    return as_markdown(figures)
+    return {
+        "campaign_id": planned.campaign_id,
+        "plan_hash": planned.plan_hash,
+        "target": planned.target,
+        "planned": planned.planned,
+        "excluded": planned.excluded,
+    }
 
 
 @task.short_circuit(ignore_downstream_trigger_rules=False)
 def is_for_real() -> bool:
     """Go on only when this is no dry run."""
     return not get_current_context()["params"]["dry_run"]
+
+
+@task
+@task_errors
+def send_test(entity: str) -> dict[str, object]:
+    """Send the real message to the test people, when the form asks for it."""
+    from include.campaigns.parameters import freeze
+    from include.campaigns.rehearsal import rehearse
+
+    context = get_current_context()
+    if not context["params"]["test_first"]:
+        return {"sent": 0}
+    settings = load_entity(entity)
+    hook = cm_com(settings)
+    sent = rehearse(
+        settings,
+        freeze(settings, dict(context["params"])),
+        hook.messenger,
+        run_key=f"{context['dag'].dag_id}/{context['dag_run'].run_id}/test",
+        messages_per_second=hook.settings.messages_per_second,
+        dsn=database(),
+        now=datetime.now(UTC),
+    )
+    return {"sent": sent}
 
 
 @task
@@ -89,99 +99,26 @@ def workers(planned: dict[str, object], answer: dict[str, object]) -> list[int]:
     return list(range(get_current_context()["params"]["workers"]))
 
 
-@task(retries=20, retry_delay=timedelta(seconds=10), max_retry_delay=timedelta(minutes=5))
-@task_errors
-def send(entity: str, planned: dict[str, object], worker: int) -> dict[str, object]:
-    """Send what is planned and not yet sent, at the agreed rate."""
-    from include.campaigns.sender import SendSettings
-    from include.campaigns.sender import send as send_planned
-
-    context = get_current_context()
-    settings = load_entity(entity)
-    hook = cm_com(settings)
-    rate = context["params"]["messages_per_second"] or hook.settings.messages_per_second
-    done = send_planned(
-        settings,
-        int(str(planned["campaign_id"])),
-        hook.messenger,
-        SendSettings(worker=f"send-{worker}", messages_per_second=rate),
-        dsn=database(),
-    )
-    return {"ended": done.ended, **done.counts}
-
-
-def build(entity: Entity) -> DAG:
-    templates = [template.name for template in entity.templates]
-    segments = ["everyone", *(segment.name for segment in entity.segments)]
+def build(entity: Entity, definition: CampaignDefinition | None = None) -> DAG:
+    """The Dag of the form, or of one campaign that has a file and a schedule."""
+    label = entity.settings.label
+    what = f"the campaign “{definition.name}”" if definition else "a WhatsApp campaign"
     with entity_dag(
-        "send_campaign",
+        f"send_{definition.name}" if definition else "send_campaign",
         entity,
         doc=__doc__,
-        description=f"Send a WhatsApp campaign of {entity.settings.label}: plan, approval, sending, report",
+        description=f"Send {what} of {label}: plan, approval, sending, report",
         duties=("marketer", "engineer"),
-        schedule=None,
+        schedule=definition.schedule if definition else None,
         max_active_runs=8,
-        params={
-            "name": Param(
-                "",
-                type="string",
-                minLength=1,
-                maxLength=80,
-                title="Name",
-                description="How the report calls this campaign.",
-            ),
-            "template": Param(
-                templates[0] if templates else "",
-                type="string",
-                enum=templates or [""],
-                title="Template",
-                description="The approved message. Its variables come from the entity's template file.",
-            ),
-            "segment": Param(
-                "everyone",
-                type="string",
-                enum=segments,
-                title="Segment",
-                description="Who, among the people who opted in. Segments are files of the entity.",
-            ),
-            "dry_run": Param(
-                default=True,
-                type="boolean",
-                title="Dry run",
-                description="Plan and show the figures, send nothing. Switch off to send after approval.",
-            ),
-            "holdout_percent": Param(
-                0,
-                type="number",
-                minimum=0,
-                maximum=50,
-                title="Holdout (%)",
-                description="Share of the audience that gets nothing, to measure what the campaign brings.",
-            ),
-            "messages_per_second": Param(
-                None,
-                type=["integer", "null"],
-                minimum=1,
-                maximum=1000,
-                title="Messages per second",
-                description="Leave empty for the integration's own rate.",
-            ),
-            "workers": Param(
-                2,
-                type="integer",
-                minimum=1,
-                maximum=4,
-                title="Workers",
-                description="Sending tasks side by side.",
-            ),
-        },
+        params=campaign_form(entity, definition),
     ) as dag:
         planned = plan(entity.name)
-        figures = preview(entity.name, planned)
-        approve = ApprovalOperator(
+        approve = PlanApproval(
             task_id="approve",
-            subject=f"Send a WhatsApp campaign of {entity.settings.label}?",
-            body="{{ ti.xcom_pull(task_ids='preview') }}",
+            entity=entity.name,
+            planned=planned,
+            subject=f"Send {what} of {label}?",
             defaults="Reject",
             response_timeout=timedelta(days=1),
             # Asked again, not refused, when an answer comes so soon that Airflow takes the question's process
@@ -189,9 +126,15 @@ def build(entity: Entity) -> DAG:
             retries=3,
             retry_delay=timedelta(seconds=5),
         )
-        sending = send.partial(entity=entity.name, planned=planned).expand(
-            worker=workers(planned, approve.output)
-        )
+        send = SendPlanned.partial(
+            task_id="send",
+            entity=entity.name,
+            planned=planned,
+            retries=20,
+            retry_delay=timedelta(seconds=10),
+            max_retry_delay=timedelta(minutes=5),
+            doc_md="Send what is planned and not yet sent, at the agreed rate.",
+        ).expand(worker=workers(planned, approve.output))
 
         @task(
             outlets=[messages(entity)], trigger_rule="all_done", retries=20, retry_delay=timedelta(seconds=30)
@@ -209,9 +152,12 @@ def build(entity: Entity) -> DAG:
             refresh(entity, dsn=database(), now=now)
             return {"state": settled.state, "open": settled.open, "uncertain": settled.uncertain}
 
-        figures >> is_for_real() >> approve
-        sending >> settle(entity.name, planned)
+        planned >> is_for_real() >> send_test(entity.name) >> approve
+        send >> settle(entity.name, planned)
     return dag
 
 
-globals().update(for_each_entity(build))
+for found in readable_entities():
+    for campaign in [None, *(item for item in found.campaigns if item.schedule)]:
+        built = build(found, campaign)
+        globals()[built.dag_id] = built

@@ -68,9 +68,10 @@ def _filters(entity: Entity, segment: Audience) -> sql.Composable:
         conditions.append(sql.SQL("s.country = any ({})").format(sql.Literal(list(segment.countries))))
     if segment.languages:
         conditions.append(sql.SQL("s.language = any ({})").format(sql.Literal(list(segment.languages))))
-    for name, value in segment.attributes.items():
-        wanted = sql.Literal(_texts(value))
-        conditions.append(sql.SQL("lower(s.attributes ->> {}) = any ({})").format(sql.Literal(name), wanted))
+    conditions += [
+        sql.SQL("lower(s.attributes ->> {}) = any ({})").format(sql.Literal(name), sql.Literal(_texts(value)))
+        for name, value in segment.attributes.items()
+    ]
     for past in segment.past:
         conditions.append(
             sql.SQL(
@@ -190,8 +191,8 @@ def _budget(parameters: CampaignParameters, category: str) -> tuple[sql.Composab
     if parameters.budget is None:
         return sql.SQL("null::text"), sql.SQL("")
     over = sql.SQL(
-        "case when sum(case when j.reason is null then p.price end) over (order by hashint8extended(j.id, 3), j.id) > {} "
-        "then 'over_budget' end"
+        "case when sum(case when j.reason is null then p.price end) "
+        "over (order by hashint8extended(j.id, 3), j.id) > {} then 'over_budget' end"
     ).format(sql.Literal(parameters.budget))
     prices = sql.SQL(
         "left join lateral (select r.price from rate r where r.country in (j.country, '**') and r.category = {} "

@@ -121,11 +121,12 @@ def freeze(entity: Entity, raw: dict[str, Any]) -> CampaignParameters:
 
 
 def _against(entity: Entity, parameters: CampaignParameters) -> list[str]:
-    reasons = []
     templates = {template.name: template for template in entity.templates}
-    for name in parameters.template_names():
-        if name not in templates:
-            reasons.append(f"template {name!r} is not known; {entity.name} has {_listed(set(templates))}")
+    reasons = [
+        f"template {name!r} is not known; {entity.name} has {_listed(templates)}"
+        for name in parameters.template_names()
+        if name not in templates
+    ]
     segments = {segment.name for segment in entity.segments} | {"everyone"}
     if parameters.segment not in segments:
         reasons.append(f"segment {parameters.segment!r} is not known; {entity.name} has {_listed(segments)}")

@@ -134,3 +134,15 @@ from jsonb_to_recordset(:recipients::jsonb) as g (source text, record_id text)
 where not exists (select from source_record r where r.entity = :entity and r.source = g.source
                   and r.record_id = g.record_id and r.subscription_id is not null)
 order by g.source, g.record_id;
+
+-- name: examples(month, campaign_id)
+-- Five planned messages, of as many languages and variants as there are. Read only.
+select language, variant, variables
+from (
+    select language, variant, variables, subscription_id,
+           row_number() over (partition by language, variant order by hashint8extended(subscription_id, 5)) as place
+    from campaign_message
+    where month = :month and campaign_id = :campaign_id and state = 'planned'
+) chosen
+order by place, language, variant
+limit 5;

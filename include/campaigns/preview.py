@@ -4,15 +4,17 @@ people.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 from include.campaigns.plan import SQL
+from include.campaigns.sender import templates_by_variant
 from include.campaigns.states import read
 from include.database import connect, require_current
-from include.entities import Entity
+from include.entities import Entity, Template
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,8 @@ class Preview:
     cost: dict[str, Decimal]
     unpriced: int
     duration: timedelta
-    texts: dict[str, str]
+    examples: list[str] = field(repr=False)
+    expires_at: datetime | None
 
 
 def preview(
@@ -46,6 +49,8 @@ def preview(
         keys = {"month": campaign["month"], "campaign_id": campaign_id}
         waterfall = list(SQL.waterfall(conn, **keys))
         priced = list(SQL.planned_by_country(conn, **keys, category=template.category, today=now.date()))
+        rows = list(SQL.examples(conn, **keys))
+    templates = templates_by_variant(entity, campaign["parameters"])
     cost: dict[str, Decimal] = defaultdict(Decimal)
     for row in priced:
         if row["price"] is not None:
@@ -63,8 +68,20 @@ def preview(
         cost=dict(cost),
         unpriced=sum(row["messages"] for row in priced if row["price"] is None),
         duration=timedelta(seconds=round(planned / messages_per_second)),
-        texts={language: text.body for language, text in template.languages.items()},
+        examples=[render(templates[row["variant"]], row["language"], row["variables"]) for row in rows],
+        expires_at=campaign["expires_at"],
     )
+
+
+def render(template: Template, language: str, variables: list[str]) -> str:
+    """A message as its recipient sees it: header, body with the variables filled in, footer, buttons."""
+    text = template.languages[language]
+    body = text.body
+    for position, value in enumerate(variables, 1):
+        body = body.replace(f"{{{{{position}}}}}", value)
+    header = f"[{text.header_media}]" if text.header_media else text.header
+    buttons = " ".join(f"[{button.text}]" for button in text.buttons)
+    return "\n".join(part for part in (header, body, text.footer, buttons) if part)
 
 
 def as_markdown(figures: Preview) -> str:
@@ -87,8 +104,7 @@ def as_markdown(figures: Preview) -> str:
         "",
         f"It takes about {figures.duration or timedelta(seconds=1)} at the given rate. {_cost(figures)}",
         "",
-        *(f"> {language}: {text}" for language, text in figures.texts.items()),
-        "",
+        *(line for example in figures.examples for line in (*_quoted(example), "")),
         f"You approve plan `{figures.plan_hash}` of campaign {figures.campaign_id}, and no other.",
     ]
     return "\n".join(lines)
@@ -104,3 +120,9 @@ def _cost(figures: Preview) -> str:
         else ""
     )
     return f"It costs at most {amounts} by the rates loaded{more}."
+
+
+def _quoted(message: str) -> list[str]:
+    """A message as a Markdown quotation; what a value may hold of Markdown or HTML stays text."""
+    escaped = re.sub(r"([\\`*_{}\[\]<>#|!~])", r"\\\1", message)
+    return [f"> {line}  " for line in escaped.splitlines()]

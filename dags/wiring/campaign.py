@@ -1,0 +1,96 @@
+"""The two tasks of a campaign that wait: for an approval, and for what may be sent later. Neither holds a slot."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from airflow.providers.standard.operators.hitl import ApprovalOperator
+from airflow.providers.standard.triggers.temporal import DateTimeTrigger
+from airflow.sdk import BaseOperator, Context
+
+from include.entities import load_entity
+from wiring.access import cm_com, database
+from wiring.errors import task_errors
+
+# A paused campaign is looked at again so often; the pause itself works at once, in the database.
+PAUSE_LOOK = timedelta(minutes=1)
+
+
+class PlanApproval(ApprovalOperator):
+    """Ask a person to approve exactly one plan, with its figures and five messages as people would see them.
+
+    The text goes into the question itself and not through an XCom, since it quotes messages.
+    """
+
+    template_fields = ("planned",)
+
+    def __init__(self, *, entity: str, planned: Any, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.entity = entity
+        self.planned = planned
+
+    @task_errors
+    def execute(self, context: Context) -> Any:
+        """Write the question and wait."""
+        from include.campaigns.preview import as_markdown, preview
+
+        settings = load_entity(self.entity)
+        rate = context["params"]["messages_per_second"] or cm_com(settings).settings.messages_per_second
+        figures = preview(
+            settings,
+            self.planned["campaign_id"],
+            dsn=database(),
+            messages_per_second=rate,
+            now=datetime.now(UTC),
+        )
+        self.body = as_markdown(figures)
+        return super().execute(context)
+
+
+class SendPlanned(BaseOperator):
+    """Send what is planned and not yet sent, at the agreed rate; between windows, probe and retries it waits outside.
+
+    Every try continues where the ledger stands, and repeats nothing.
+    """
+
+    template_fields = ("planned",)
+
+    def __init__(self, *, entity: str, planned: Any, worker: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.entity = entity
+        self.planned = planned
+        self.worker = worker
+
+    @task_errors
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Send until nothing is due; then end, or wait for the next moment something is."""
+        from include.campaigns.sender import SendSettings, send
+
+        settings = load_entity(self.entity)
+        hook = cm_com(settings)
+        rate = context["params"]["messages_per_second"] or hook.settings.messages_per_second
+        done = send(
+            settings,
+            self.planned["campaign_id"],
+            hook.messenger,
+            SendSettings(worker=f"send-{self.worker}", messages_per_second=rate),
+            dsn=database(),
+        )
+        self.log.info("worker=%s ended=%s %s", self.worker, done.ended, dict(done.counts))
+        if done.ended == "waiting" and done.next_due:
+            self._wait_until(done.next_due)
+        if done.ended == "paused":
+            self._wait_until(datetime.now(UTC) + PAUSE_LOOK)
+        return {"ended": done.ended, **done.counts}
+
+    def resume(self, context: Context, event: Any = None) -> dict[str, Any]:
+        """The moment has come: go on."""
+        del event
+        sent: dict[str, Any] = self.execute(context)
+        return sent
+
+    def _wait_until(self, moment: datetime) -> None:
+        self.log.info("waiting until %s", moment)
+        # A second later, so that what is due at that moment is due by the database's clock too.
+        self.defer(trigger=DateTimeTrigger(moment=moment + timedelta(seconds=1)), method_name="resume")
