@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 from include.local.api import AirflowApi
+from include.local.processes import free_port
 
 STOP_TIMEOUT = 60.0
 LAST_LINE = "Ctrl-C stops everything"
@@ -79,7 +80,8 @@ def start_demo(folder: Path, *arguments: str, **variables: str) -> RunningDemo:
 def demo() -> Iterator[RunningDemo]:
     """The demo of this test session; ended with it."""
     folder = Path(tempfile.mkdtemp(prefix="whatsapp-demo-"))
-    running = start_demo(folder, WHATSAPP_DEMO_PEOPLE="2000")
+    # A port of its own: another demo that starts at the same moment would choose 8080, too.
+    running = start_demo(folder, WHATSAPP_DEMO_PEOPLE="2000", AIRFLOW_PORT=str(free_port()))
     try:
         running.wait()
         yield running
