@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from include.database import connect
+from include.local.drive import READING_TIME
 from include.local.http import request_json
 from include.reports import Funnel, funnel
 from include.simulator.sample import build_sample
@@ -63,7 +64,7 @@ def killed(demo: RunningDemo) -> Killed:
     at_kill = stats(demo)
     demo.api().wait_for_run(SEND, run_id, timeout=PATIENCE)
     with connect(demo.dsn) as conn:
-        campaign = conn.execute("select id from campaign where run_key = %s", (run_id,)).fetchone()
+        campaign = conn.execute("select id from campaign where run_key like %s", (f"%{run_id}",)).fetchone()
     assert campaign is not None
     return Killed(run_id, campaign["id"], before, at_kill)
 
@@ -117,7 +118,9 @@ def test_a_cleared_run_sends_nothing_again(demo: RunningDemo, killed: Killed) ->
         figures.uncertain,
     )
     with connect(demo.dsn) as conn:
-        runs = conn.execute("select count(*) as n from campaign where run_key = %s", (killed.run_id,))
+        runs = conn.execute(
+            "select count(*) as n from campaign where run_key like %s", (f"%{killed.run_id}",)
+        )
         assert runs.fetchone() == {"n": 1}
 
 
@@ -132,9 +135,10 @@ def test_no_number_is_in_this_airflow_or_in_any_log(demo: RunningDemo, killed: K
 
 
 def approve(demo: RunningDemo, run_id: str) -> None:
-    """Wait for the run's question and answer it as the approver."""
+    """Wait for the run's question, read it, and answer it as the approver."""
     approver = demo.api("approver")
     until(lambda: approver.open_questions(SEND, run_id), every=0.5)
+    time.sleep(READING_TIME)
     for question in approver.open_questions(SEND, run_id):
         approver.answer(question, "Approve")
 

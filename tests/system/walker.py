@@ -108,20 +108,38 @@ class Company:
         """Airflow's REST API as this user, logged in once."""
         return self._apis.setdefault(user, self.server.api(user))
 
-    def walk(self, verb: str, conf: dict[str, Any] | None = None, **command: Any) -> Walk:
-        """Run `<verb>__acme`; the approver approves whatever is asked."""
+    def walk(
+        self,
+        verb: str,
+        conf: dict[str, Any] | None = None,
+        *,
+        also: Callable[[], None] = lambda: None,
+        **command: Any,
+    ) -> Walk:
+        """Run `<verb>__acme`; the approver approves whatever is asked. `also` is called while it runs."""
         dag_id = f"{verb}__acme"
+        known: set[str] = set()
         if verb == "send_campaign":
             known = {run["dag_run_id"] for run in self.api("admin").runs(dag_id)}
-            command = {"meanwhile": lambda: self._approve(dag_id, known), **command}
-        return self.walker.walk(dag_id, conf, **command)
+
+        def meanwhile() -> None:
+            also()
+            if verb == "send_campaign":
+                self._approve(dag_id, known)
+
+        return self.walker.walk(dag_id, conf, meanwhile=meanwhile, **command)
+
+    def newest(self) -> dict[str, Any]:
+        """The newest campaign."""
+        return self.campaign("")
 
     def campaign(self, run_id: str) -> dict[str, Any]:
         """The campaign of a run, and its ledger rows by state."""
         with connect(self.dsn) as conn:
             found = conn.execute(
-                "select id, month, state, state_reason, target, approved_by from campaign where run_key = %s",
-                (run_id,),
+                "select id, name, month, state, state_reason, target, approved_by from campaign "
+                "where run_key like %s order by id desc limit 1",
+                (f"%{run_id}",),
             ).fetchone()
             assert found is not None, "the run has planned nothing"
             rows = conn.execute(
