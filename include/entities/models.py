@@ -5,7 +5,7 @@ about it.
 from __future__ import annotations
 
 import re
-from datetime import time
+from datetime import date, time
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, available_timezones
@@ -169,6 +169,18 @@ class OptOutBack(Model):
     folder: str | None = Field(default=None, description="file: where the dated delta file is written")
 
 
+class Contract(Model):
+    """How much a source may change its shape between two pulls before the pull is stopped."""
+
+    max_change: float = Field(
+        default=0.3, gt=0, le=1, description="how far a share may move: of empty values, of a type, of rejects"
+    )
+    min_records: int = Field(default=200, ge=1, description="smaller pulls are neither judged nor compared with")
+    changed_on: date | None = Field(
+        default=None, description="the day on which the source changed its shape on purpose: nothing older is compared"
+    )
+
+
 class Source(Model):
     """sources/<name>.yaml: a system that holds opt-ins."""
 
@@ -188,6 +200,7 @@ class Source(Model):
     wording: str
     collection_point: str
     method: str = "checkbox"
+    contract: Contract = Contract()
     overlap_minutes: int = Field(
         default=60, ge=0, description="pull this much again, for rows that were committed late"
     )

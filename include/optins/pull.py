@@ -11,10 +11,12 @@ from typing import Any
 
 import psycopg
 import pyarrow as pa
+from psycopg.types.json import Jsonb
 
 from include.database import connect, named_sql, require_current
 from include.database.copy import copy_table
 from include.entities import Entity, Source
+from include.optins.contract import ShapeOfPull, check_contract
 from include.optins.records import read_records
 from include.optins.sources import SourceProblem, kind
 
@@ -90,6 +92,7 @@ def _pull(
         wording_id=source.wording,
     )
     reasons: Counter[str] = Counter()
+    shape = ShapeOfPull()
     watermark, staged = reached, 0
     for frame in kind(source.kind).fetch(source, access, since):
         records = read_records(frame, entity, source, now=now)
@@ -99,11 +102,28 @@ def _pull(
             "rejected_record",
             _with_run(records.rejected, run_id, entity=entity.name, source=source.name),
         )
-        reasons.update(records.rejected.column("reason").to_pylist())
+        found = records.rejected.column("reason").to_pylist()
+        reasons.update(found)
+        shape.add(frame, rejected=found)
         watermark = max(filter(None, (watermark, records.newest)), default=None)
     rejected = reasons.total()
+    contract = source.contract
+    before = queries.last_shape(
+        conn,
+        **identity,
+        whole=since is None,
+        min_records=contract.min_records,
+        changed_on=contract.changed_on,
+    )
+    check_contract(source, shape, before)
     queries.close_run(
-        conn, run_id=run_id, watermark=watermark, pulled=staged + rejected, staged=staged, rejected=rejected
+        conn,
+        run_id=run_id,
+        watermark=watermark,
+        shape=Jsonb(shape.shares()),
+        pulled=staged + rejected,
+        staged=staged,
+        rejected=rejected,
     )
     return PullResult(
         run_id, source.name, since, watermark, staged + rejected, staged, rejected, dict(reasons)

@@ -7,6 +7,15 @@ select pg_advisory_xact_lock(hashtextextended('pull:' || :entity || ':' || :sour
 select max(watermark) from sync_run
 where entity = :entity and source = :source and state = 'applied' and run_key is distinct from :run_key;
 
+-- name: last_shape(entity, source, run_key, whole, min_records, changed_on)$
+-- What the source's records looked like when it was last read in earnest. Everything a source has and what changed since
+-- the day before look different, so a whole pull is compared with a whole one. Read only.
+select shape from sync_run
+where entity = :entity and source = :source and state in ('applied', 'staged', 'held') and run_key is distinct from :run_key
+  and shape is not null and (since is null) = :whole and pulled >= :min_records and started_at >= coalesce(:changed_on::date, '-infinity'::date)
+order by id desc
+limit 1;
+
 -- name: forget_run(entity, source, run_key)!
 -- Remove what an earlier try of the same run left: its staged rows. Safe to repeat.
 delete from optin_staging s
@@ -24,15 +33,16 @@ where r.entity = :entity and r.source = :source and r.run_key = :run_key and x.s
 insert into sync_run (entity, source, run_key, state, since, started_at, collection_point, method, wording_id)
 values (:entity, :source, :run_key, 'pulling', :since, :now, :collection_point, :method, :wording_id)
 on conflict (entity, source, run_key) do update
-set state = 'pulling', since = excluded.since, started_at = excluded.started_at, finished_at = null, watermark = null,
+set state = 'pulling', since = excluded.since, started_at = excluded.started_at, finished_at = null, watermark = null, shape = null,
     pulled = 0, staged = 0, rejected = 0, outcome = '{}', problem = null,
     collection_point = excluded.collection_point, method = excluded.method, wording_id = excluded.wording_id
 returning id;
 
--- name: close_run(watermark, pulled, staged, rejected, run_id)!
+-- name: close_run(watermark, shape, pulled, staged, rejected, run_id)!
 -- Everything of the run is staged.
 update sync_run
-set state = 'staged', watermark = :watermark, pulled = :pulled, staged = :staged, rejected = :rejected, finished_at = clock_timestamp()
+set state = 'staged', watermark = :watermark, shape = :shape, pulled = :pulled, staged = :staged, rejected = :rejected,
+    finished_at = clock_timestamp()
 where id = :run_id;
 
 -- name: failed_run(entity, source, run_key, now, problem)!

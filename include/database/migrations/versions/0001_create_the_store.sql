@@ -28,11 +28,13 @@ create table sync_run (
     collection_point text,
     method          text,
     wording_id      text,
+    shape           jsonb,
     outcome         jsonb not null default '{}',
     problem         text
 );
 create index sync_run_entity_source on sync_run (entity, source, id);
 create unique index sync_run_key on sync_run (entity, source, run_key);
+comment on column sync_run.shape is 'What the records looked like, in shares, for the contract check of the next pull.';
 comment on table sync_run is 'One pull of one source. The watermark counts once the state is applied: it is committed with the rows it covers.';
 
 create unlogged table optin_staging (
