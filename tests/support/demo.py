@@ -25,7 +25,10 @@ LAST_LINE = "Ctrl-C stops everything"
 
 @dataclass
 class RunningDemo:
-    """The demo's process, what it printed, and where its parts are. Users: admin, engineer, marketer, approver, analyst."""
+    """The demo's process, what it printed, and where its parts are.
+
+    Users: admin, engineer, marketer, approver, analyst.
+    """
 
     folder: Path
     process: subprocess.Popen[str]
