@@ -29,6 +29,7 @@ MODELS: dict[str, type[models.Model]] = {
     "roles": models.Roles,
     "sources/name.yaml": models.Source,
     "columns": models.Columns,
+    "contract": models.Contract,
     "optout": models.OptOutBack,
     "templates/name.yaml": models.Template,
     "variables": models.Variable,
