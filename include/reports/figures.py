@@ -28,7 +28,7 @@ FIGURES: Final[dict[str, Figure]] = {
     "sending": Figure("Sending", "Claimed by a sender, no outcome yet", "m.state = 'sending'"),
     "uncertain": Figure(
         "Uncertain",
-        "The request left no answer is known; never sent again by itself, settled by a status or the log",
+        "The request left and no answer is known; never sent again by itself, settled by a status or the log",
         "m.state = 'uncertain'",
     ),
     "expired": Figure("Expired", "Could not be sent before the campaign's end", "m.state = 'expired'"),

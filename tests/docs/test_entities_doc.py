@@ -93,4 +93,5 @@ def _agrees(told: str, field: FieldInfo) -> bool:
     default: Any = field.get_default(call_default_factory=True)
     if isinstance(default, BaseModel):
         return told == "see below"
-    return bool(TypeAdapter(field.annotation).validate_python(yaml.safe_load(told)) == default)
+    read: TypeAdapter[Any] = TypeAdapter(field.annotation or Any)
+    return bool(read.validate_python(yaml.safe_load(told)) == default)

@@ -56,11 +56,11 @@ def _read_by(path: Path) -> set[str]:
     """Variables that a module reads: by a text, or by a constant of the name …VARIABLE or ENVIRONMENT_NAME."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     names = set()
-    for node in tree.body:
-        if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Constant):
-            target = node.targets[0] if isinstance(node, ast.Assign) else node.target
+    for line in tree.body:
+        if isinstance(line, ast.Assign | ast.AnnAssign) and isinstance(line.value, ast.Constant):
+            target = line.targets[0] if isinstance(line, ast.Assign) else line.target
             if ast.unparse(target).endswith(CONSTANTS):
-                names.add(str(node.value.value))
+                names.add(str(line.value.value))
     for node in ast.walk(tree):
         key: ast.expr | None = None
         if isinstance(node, ast.Call) and ast.unparse(node.func) in ("os.getenv", "os.environ.get"):
@@ -71,5 +71,5 @@ def _read_by(path: Path) -> set[str]:
             names.add(str(key.value))
         elif key is not None:
             last = ast.unparse(key).rpartition(".")[2]
-            assert last.endswith(CONSTANTS), f"{path}:{node.lineno} reads {last}"
+            assert last.endswith(CONSTANTS), f"{path}:{key.lineno} reads {last}"
     return names
