@@ -30,11 +30,14 @@ def build(entity: Entity) -> DAG:
         @task(outlets=[messages(entity)])
         @task_errors
         def pull_log(entity: str) -> dict[str, object]:
-            """Read the log's new windows and apply every status and reply."""
+            """Read the log's new windows, apply every status and reply, close campaigns in which nothing is open."""
+            from include.campaigns.states import settle_finished
             from include.message_log import pull
 
             settings = load_entity(entity)
-            return pull(settings, cm_com(settings), dsn=database(), now=datetime.now(UTC)).as_counts()
+            now = datetime.now(UTC)
+            found = pull(settings, cm_com(settings), dsn=database(), now=now).as_counts()
+            return {**found, "settled": settle_finished(entity, dsn=database(), now=now)}
 
         pull_log(entity.name)
     return dag

@@ -48,8 +48,13 @@ def build(entity: Entity) -> DAG:
         def announce(entity: str) -> None:
             """Tell the reconciliation that records are waiting, from the sources that could be read."""
 
+        @task(trigger_rule="none_failed")
+        def every_source_was_read() -> None:
+            """Count the run as failed when a source could not be read; the others' records have gone on."""
+
         sources = [source.name for source in entity.sources]
-        pull_source.partial(entity=entity.name).expand(source=sources) >> announce(entity.name)
+        pulled = pull_source.partial(entity=entity.name).expand(source=sources)
+        pulled >> [announce(entity.name), every_source_was_read()]
     return dag
 
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import DAG, get_current_context, task
+from airflow.sdk.exceptions import AirflowFailException
 from wiring.access import cm_com, database
 from wiring.campaign import PlanApproval, SendPlanned
 from wiring.entities import entity_dag, messages, readable_entities
@@ -141,15 +142,22 @@ def build(entity: Entity, definition: CampaignDefinition | None = None) -> DAG:
         )
         @task_errors
         def settle(entity: str, planned: dict[str, object] | None) -> dict[str, object]:
-            """Close what is over by the ledger, and refresh this campaign's report."""
+            """Close what is over by the ledger, and refresh this campaign's report. Fails when the campaign is not over."""
             from include.campaigns.settle import settle as close
             from include.reports import refresh
 
+            # The last task alone decides whether the run counts as failed.
             if planned is None:
-                return {"state": "not_planned"}
+                raise AirflowFailException(
+                    "Nothing was planned and nothing sent: see the log of the task `plan`."
+                )
             now, dry_run = datetime.now(UTC), bool(get_current_context()["params"]["dry_run"])
             settled = close(int(str(planned["campaign_id"])), dsn=database(), now=now, dry_run=dry_run)
             refresh(entity, dsn=database(), now=now)
+            if settled.open and settled.state in ("approved", "sending"):
+                raise AirflowFailException(
+                    f"{settled.open} message(s) have not left: see the log of the task `send`, then clear it to go on."
+                )
             return {"state": settled.state, "open": settled.open, "uncertain": settled.uncertain}
 
         planned >> is_for_real() >> send_test(entity.name) >> approve

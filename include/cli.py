@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, TypeVar
 
@@ -157,6 +157,38 @@ def bench(
         _fail(f"There is no benchmark {name!r}. There are: {', '.join(BENCHMARKS)}.")
     else:
         run_benchmarks(list(BENCHMARKS) if name == "all" else [name], echo=typer.echo)
+
+
+@campaign.command("release-uncertain")
+def campaign_release_uncertain(
+    campaign_id: int,
+    older_than_hours: Annotated[int, typer.Option(min=1, help="Only messages that left so long ago.")] = 24,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,  # noqa: FBT002
+) -> None:
+    """Send messages of unknown fate again. Whoever did get the first one gets a second one."""
+    from include.campaigns.errors import CampaignNotReady
+    from include.campaigns.states import release_uncertain
+
+    if not yes:
+        typer.confirm(
+            "Nobody knows whether these messages arrived. Whoever got the first one will get it a second time, and may "
+            "block the sender for it. Pull the message log first. Send them again?",
+            abort=True,
+        )
+    try:
+        released = _or_fail(
+            lambda: release_uncertain(
+                dsn=dsn_from_environment(),
+                campaign_id=campaign_id,
+                older_than=timedelta(hours=older_than_hours),
+                now=datetime.now(UTC),
+            )
+        )
+    except CampaignNotReady as problem:
+        _fail(str(problem))
+    typer.echo(
+        f"{released} message(s) of campaign {campaign_id} are planned again. Clear its Dag run from `send` on."
+    )
 
 
 def _change(verb: str, campaign_id: int, **options: Any) -> None:

@@ -14,6 +14,8 @@ from include.entities import Entity, Source
 if TYPE_CHECKING:
     from cm_com.hooks import CmComHook
 
+    from include.campaigns.lane import DailyLimit
+
 
 def database() -> str:
     """The DSN of the project's database, from the connection `whatsapp_db`."""
@@ -32,6 +34,16 @@ def cm_com(entity: Entity) -> CmComHook:
     from cm_com.hooks import CmComHook
 
     return CmComHook(cm_com_conn_id=entity.settings.connection)
+
+
+def daily_limit(hook: CmComHook) -> DailyLimit:
+    """The limit on people per 24 hours that the connection states for its Meta portfolio."""
+    from cm_com.settings import NO_LIMIT
+
+    from include.campaigns.lane import DailyLimit
+
+    people = hook.settings.daily_limit
+    return DailyLimit(None if people == NO_LIMIT else people, hook.settings.portfolio)
 
 
 @contextmanager

@@ -26,3 +26,10 @@ update campaign set state = :state, state_reason = :reason, updated_at = :now,
        settled_at = case when :state = 'settled' then :now else settled_at end
 where id = :campaign_id and state = any (:from_states::text[])
 returning id;
+
+-- name: reopen(campaign_id, now, until)^
+-- sent or paused -> sending, for messages that a person releases.
+update campaign set state = 'sending', state_reason = null, sending_since = :now, updated_at = :now,
+       expires_at = greatest(expires_at, :until)
+where id = :campaign_id and state in ('sending', 'paused', 'sent')
+returning id;

@@ -6,16 +6,27 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
 
 from include.campaigns.errors import CampaignNotReady
+from include.campaigns.pacing import SQL as PACING
+from include.campaigns.states import LEDGER
 from include.campaigns.states import SQL as STATES
-from include.database import DatabaseUnavailable, connect_async, named_sql
+from include.database import DatabaseUnavailable, connect_async
 
-SQL = named_sql(__file__, "ledger.sql")
+SQL = LEDGER
+
+
+@dataclass(frozen=True, slots=True)
+class DailyLimit:
+    """How many people a Meta portfolio may write to in 24 hours, over all campaigns and numbers; None: no limit."""
+
+    people: int | None = None
+    portfolio: str = ""
 
 
 class LaneLedger:
@@ -36,6 +47,20 @@ class LaneLedger:
         # Not repeated blindly: a claim whose commit was not confirmed is taken back by `unclaim` on reconnecting.
         cursor = await self._run(SQL.claim.sql, {"messages": messages, **conditions})
         return list(await cursor.fetchall())
+
+    async def take(self, people: int, limit: DailyLimit) -> tuple[int, datetime | None]:
+        """How many of `people` the portfolio's limit of the last 24 hours still allows; if none, when it will."""
+        if limit.people is None:
+            return people, None
+        parameters = {"portfolio": limit.portfolio, "people": people, "daily_limit": limit.people}
+        cursor = await self._run(PACING.take_people.sql, parameters, locking=PACING.lock_portfolio.sql)
+        row = await cursor.fetchone()
+        return row["people"], row["again_at"]
+
+    async def give_back(self, people: int, limit: DailyLimit) -> None:
+        """Of those taken, `people` were not written to."""
+        if limit.people is not None and people > 0:
+            await self._run(PACING.give_back_people.sql, {"portfolio": limit.portfolio, "people": people})
 
     async def record(self, rows: list[dict[str, Any]], states: list[str], codes: list[int | None]) -> None:
         """Write down what became of claimed rows."""
@@ -68,7 +93,14 @@ class LaneLedger:
         if self._connection is not None:
             await self._connection.close()
 
-    async def _run(self, statement: str, parameters: dict[str, Any], *, keep_claims: bool = False) -> Any:
+    async def _run(
+        self,
+        statement: str,
+        parameters: dict[str, Any],
+        *,
+        keep_claims: bool = False,
+        locking: str | None = None,
+    ) -> Any:
         give_up = time.monotonic() + self._patience
         while True:
             try:
@@ -78,7 +110,11 @@ class LaneLedger:
                     if not keep_claims:
                         await connection.execute(SQL.unclaim.sql, self._keys)
                     self._connection = connection
-                return await self._connection.execute(statement, {**self._keys, **parameters})
+                if locking is None:
+                    return await self._connection.execute(statement, {**self._keys, **parameters})
+                async with self._connection.transaction():
+                    await self._connection.execute(locking, parameters)
+                    return await self._connection.execute(statement, parameters)
             except (psycopg.OperationalError, psycopg.InterfaceError, DatabaseUnavailable):
                 if self._connection is not None:
                     await self._connection.close()

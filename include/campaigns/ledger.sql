@@ -117,6 +117,23 @@ from campaign c
 where c.id = :campaign_id and c.expires_at <= clock_timestamp() and c.state in ('sending', 'paused', 'approved')
   and m.month = c.month and m.campaign_id = c.id and m.state = 'planned';
 
+-- name: release_uncertain(campaign_id, before)!
+-- uncertain -> planned for another attempt, by a person's decision: whoever did get the message gets a second one.
+update campaign_message m
+set state = 'planned', attempt = m.attempt + 1, not_before = 'epoch', claimed_by = null, claimed_at = null,
+    updated_at = clock_timestamp()
+from campaign c
+where c.id = :campaign_id and m.month = c.month and m.campaign_id = c.id and m.state = 'uncertain'
+  and m.claimed_at < :before;
+
+-- name: settle_finished(entity, before)!
+-- sent -> settled once nothing can change any more: every message has a final status, or is older than its lifetime.
+update campaign c
+set state = 'settled', settled_at = now(), updated_at = now()
+where c.entity = :entity and c.state = 'sent'
+  and not exists (select from campaign_message m where m.month = c.month and m.campaign_id = c.id
+                  and m.state in ('planned', 'sending', 'uncertain', 'accepted') and m.claimed_at > :before);
+
 -- name: counts(month, campaign_id)
 -- Ledger rows of a campaign by state. Read only.
 select state, count(*) as messages from campaign_message

@@ -48,3 +48,31 @@ update sender_lease
 set share = 0, held = greatest(share, held), held_until = clock_timestamp() + make_interval(secs => :hold),
     expires_at = clock_timestamp() + make_interval(secs => :hold)
 where connection_id = :connection_id and worker = :worker;
+
+-- name: lock_portfolio(portfolio)
+-- Everybody who takes from a portfolio's limit does so one after the other, until the end of the transaction.
+select pg_advisory_xact_lock(hashtext('daily_use'), hashtext(:portfolio));
+
+-- name: take_people(portfolio, people, daily_limit)^
+-- Take up to `people` of what is left of the last 24 hours' limit. Call it with the portfolio locked.
+with used as (
+    -- whole hours: the hour that began more than 24 hours ago still counts, so the limit is never exceeded
+    select coalesce(sum(d.people), 0) as people from daily_use d
+    where d.portfolio = :portfolio and d.hour > now() - interval '25 hours'
+), granted as (
+    select greatest(least(:people, :daily_limit - used.people), 0)::bigint as people from used
+), written as (
+    insert into daily_use (portfolio, hour, people)
+    select :portfolio, date_trunc('hour', now()), granted.people from granted where granted.people > 0
+    on conflict (portfolio, hour) do update set people = daily_use.people + excluded.people
+)
+select granted.people,
+       (select min(d.hour) + interval '25 hours' from daily_use d
+        where d.portfolio = :portfolio and d.hour > now() - interval '25 hours' and d.people > 0) as again_at
+from granted;
+
+-- name: give_back_people(portfolio, people)!
+-- Whoever was not written to after all.
+update daily_use set people = people - :people
+where portfolio = :portfolio
+  and hour = (select max(hour) from daily_use where portfolio = :portfolio and people >= :people);

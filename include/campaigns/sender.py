@@ -24,7 +24,7 @@ from include.campaigns import brakes
 from include.campaigns.audience import BASE
 from include.campaigns.brakes import GatewayBrake, Limits
 from include.campaigns.errors import CampaignNotReady, GatewayUnreachable
-from include.campaigns.lane import SQL, LaneLedger
+from include.campaigns.lane import SQL, DailyLimit, LaneLedger
 from include.campaigns.messenger import Delivery, Messenger, Outgoing
 from include.campaigns.pacing import RateLease
 from include.campaigns.reference import grouping
@@ -59,6 +59,7 @@ class SendSettings:
     patience: float = 60.0
     pause_between_looks: float = 0.2
     limits: Limits = field(default_factory=Limits)
+    daily: DailyLimit = field(default_factory=DailyLimit)
 
 
 def send(
@@ -170,18 +171,21 @@ class _Worker:
                 # A request carries about one percent of a second's messages, so that the pace is even and exact.
                 size = min(messenger.batch_size, max(1, lease.window.share // 100))
                 await lease.admit(size)
-                rows = await ledger.claim(size, self._conditions)
+                allowed, again_at = await ledger.take(size, self._settings.daily)
+                rows = await ledger.claim(allowed, self._conditions) if allowed else []
                 due = [row for row in rows if row["reason"] is None]
+                await ledger.give_back(allowed - len(due), self._settings.daily)
                 self.report.counts.update(row["reason"] for row in rows if row["reason"])
                 if not due:
                     lease.left(size, 0, 0.0)
-                    if not rows and await self._nothing_to_do(ledger):
+                    if not rows and await self._nothing_to_do(ledger, None if allowed else again_at):
                         return
                     continue
                 delivery = await self._post(messenger, lease, size, due, ledger)
                 if delivery is None or delivery.outcome != "not_sent":
                     delay = 0.5
                     continue
+                await ledger.give_back(len(due), self._settings.daily)
                 if time.monotonic() - self._last_success > self._settings.patience:
                     raise GatewayUnreachable(
                         f"Nothing could be sent for {self._settings.patience:.0f} s ({delivery.cause}). Nothing is "
@@ -254,11 +258,17 @@ class _Worker:
             header_media=(text.header_media, media) if text.header_media and media else None,
         )
 
-    async def _nothing_to_do(self, ledger: LaneLedger) -> bool:
-        """Whether this lane is finished; if not, it has waited a little for rows that others hold."""
+    async def _nothing_to_do(self, ledger: LaneLedger, again_at: datetime | None) -> bool:
+        """Whether this lane is finished; if not, it has waited a little for rows that others hold.
+
+        `again_at`: when the portfolio's limit per 24 hours allows more, if that is what stopped the lane.
+        """
         outlook = await ledger.outlook()
         if outlook["state"] != "sending":
             self.report.ended = outlook["state"]
+            return True
+        if again_at is not None and outlook["due"]:
+            self.report.ended, self.report.next_due = "waiting", again_at
             return True
         if not outlook["due"]:
             self.report.ended = "waiting" if outlook["next_due"] or outlook["held_back"] else "done"

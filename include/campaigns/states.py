@@ -4,7 +4,7 @@ once.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -13,6 +13,9 @@ from include.campaigns.errors import CampaignNotReady, PlanChanged
 from include.database import connect, named_sql, require_current
 
 SQL = named_sql(__file__, "approval.sql")
+LEDGER = named_sql(__file__, "ledger.sql")
+# WhatsApp drops a message that could not be delivered for 30 days (B.2: "TTL"); two more for the status to arrive.
+LIFETIME = timedelta(days=32)
 OPEN = ("planned", "approved", "sending", "paused")
 
 
@@ -49,6 +52,28 @@ def pause(*, dsn: str, campaign_id: int, reason: str, now: datetime) -> bool:
 def resume(*, dsn: str, campaign_id: int, now: datetime) -> bool:
     """Let a paused campaign go on where it stopped. True when this call resumed it."""
     return _move(dsn, campaign_id, "sending", None, ("paused",), now)
+
+
+def release_uncertain(*, dsn: str, campaign_id: int, older_than: timedelta, now: datetime) -> int:
+    """Plan messages of unknown fate for another attempt; returns how many. Whoever did get one then gets it twice.
+
+    Only a person decides this, for one campaign, after the message log has had `older_than` to settle them. The
+    campaign goes on sending, for at least another day. Raises CampaignNotReady when it has never been sent or is over.
+    """
+    with connect(dsn, application="whatsapp campaign") as conn:
+        require_current(conn)
+        if SQL.reopen(conn, campaign_id=campaign_id, now=now, until=now + timedelta(days=1)) is None:
+            raise CampaignNotReady(f"Campaign {campaign_id} is not one that was sent: nothing was released.")
+        released: int = LEDGER.release_uncertain(conn, campaign_id=campaign_id, before=now - older_than)
+        return released
+
+
+def settle_finished(entity_name: str, *, dsn: str, now: datetime) -> int:
+    """Close the campaigns in which nothing can change any more; returns how many."""
+    with connect(dsn, application="whatsapp settle") as conn:
+        require_current(conn)
+        settled: int = LEDGER.settle_finished(conn, entity=entity_name, before=now - LIFETIME)
+        return settled
 
 
 def read(conn: psycopg.Connection[Any], campaign_id: int) -> dict[str, Any]:

@@ -204,7 +204,9 @@ def _media(kind: Literal["image", "document", "video"], url: str) -> Media:
     name = PurePosixPath(urlsplit(url).path).name
     mime_type = mimetypes.guess_type(name)[0]
     if not name or mime_type is None:
-        raise ValueError("The header's address does not end in a file name with a known suffix, such as sale.png.")
+        raise ValueError(
+            "The header's address does not end in a file name with a known suffix, such as sale.png."
+        )
     return Media(kind=kind, url=url, mime_type=mime_type, name=name)
 
 

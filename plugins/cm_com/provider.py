@@ -63,6 +63,16 @@ def _conn_fields() -> dict[str, dict[str, Any]]:
             "description": "The most this number may send. Meta grants 80 at first and up to 1,000 later.",
             "schema": {"type": ["integer", "null"], "minimum": 1, "maximum": 1000, "default": 80},
         },
+        "daily_limit": {
+            "label": "People per 24 hours",
+            "description": "Meta's messaging limit of your portfolio, less what other messages need. Empty: none.",
+            "schema": {"type": ["integer", "null"], "minimum": 1},
+        },
+        "portfolio": {
+            "label": "Portfolio",
+            "description": "Connections of one Meta portfolio share its limit: give them the same word here.",
+            "schema": _OPTIONAL_TEXT,
+        },
         "batch_size": {
             "label": "Messages per request",
             "description": "CM.com documents 1,000 at most; its own Python client stops at 100.",

@@ -22,6 +22,9 @@ DEFAULT_MESSAGES_PER_SECOND: Final = 80
 DEFAULT_BATCH_SIZE: Final = 100
 """CM.com's API description says 1,000; its own Python client stops at 100, so 100 is safe."""
 
+NO_LIMIT: Final = 10**9
+"""More people than there are: no limit on people per 24 hours."""
+
 _CM_HOSTS = (".cm.com", ".cmtelecom.com", ".cmtelecom.co.za")
 _TOKEN = re.compile(r"[\x21-\x7e]{1,256}")
 _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
@@ -55,6 +58,8 @@ class CmComSettings:
     sender: str | None = field(repr=False)
     messages_per_second: int
     batch_size: int
+    daily_limit: int
+    portfolio: str
 
     @property
     def place(self) -> str:
@@ -96,6 +101,8 @@ def read_settings(connection: ConnectionLike) -> CmComSettings:
             extra, "messages_per_second", default=DEFAULT_MESSAGES_PER_SECOND, most=1000, place=place
         ),
         batch_size=_number(extra, "batch_size", default=DEFAULT_BATCH_SIZE, most=MAX_BATCH, place=place),
+        daily_limit=_number(extra, "daily_limit", default=NO_LIMIT, most=NO_LIMIT, place=place),
+        portfolio=_text(extra, "portfolio") or connection.conn_id,
     )
 
 

@@ -10,15 +10,17 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from cm_com.messenger import CmComMessenger
 
 from include.campaigns.errors import CampaignNotReady, GatewayUnreachable
+from include.campaigns.lane import DailyLimit
 from include.campaigns.sender import SendReport, SendSettings, send
-from include.campaigns.states import pause, resume
+from include.campaigns.settle import settle
+from include.campaigns.states import pause, release_uncertain, resume
 from include.database import connect
 from tests.support.campaigns import (
     acme,
@@ -192,6 +194,49 @@ def test_a_pause_stops_within_a_second_and_a_resume_goes_on(dsn: str, simulator:
     run(dsn, plan.campaign_id, simulator)
     assert simulator.stats()["accepted"] == 3000
     assert simulator.stats()["duplicate_recipients"] == 0
+
+
+def test_a_portfolios_limit_holds_over_campaigns_and_tells_when_there_is_more(
+    dsn: str, simulator: Simulator
+) -> None:
+    subscribe(dsn, 60)
+    first = approved(dsn, acme())
+    with connect(dsn) as conn:
+        conn.execute(
+            "insert into daily_use values ('meta', date_trunc('hour', now()) - interval '20 hours', 10)"
+        )
+    daily = DailyLimit(50, "meta")
+    report = run(dsn, first.campaign_id, simulator, daily=daily)
+    assert report.ended == "waiting"
+    assert report.next_due is not None
+    assert timedelta(hours=4) <= report.next_due - datetime.now(UTC) <= timedelta(hours=5)
+    assert states(dsn, first.campaign_id) == {"accepted": 40, "planned": 20}
+    second = approved(dsn, acme(), run_key="run-2", max_messages_per_week=5)
+    run(dsn, second.campaign_id, simulator, daily=daily)
+    assert simulator.stats()["accepted"] == 40
+    with connect(dsn) as conn:
+        conn.execute("delete from daily_use")
+    assert run(dsn, first.campaign_id, simulator, daily=daily).ended == "done"
+    assert simulator.stats()["duplicate_recipients"] == 0
+
+
+def test_a_person_may_release_what_is_uncertain_and_it_gets_a_new_reference(
+    dsn: str, simulator: Simulator
+) -> None:
+    subscribe(dsn, 100)
+    plan = approved(dsn, acme())
+    simulator.faults({"kind": "reset_after_body", "count": 1})
+    run(dsn, plan.campaign_id, simulator)
+    settle(plan.campaign_id, dsn=dsn, now=datetime.now(UTC))
+    assert states(dsn, plan.campaign_id) == {"accepted": 90, "uncertain": 10}
+    now = datetime.now(UTC)
+    assert (
+        release_uncertain(dsn=dsn, campaign_id=plan.campaign_id, older_than=timedelta(hours=1), now=now) == 0
+    )
+    assert release_uncertain(dsn=dsn, campaign_id=plan.campaign_id, older_than=timedelta(0), now=now) == 10
+    run(dsn, plan.campaign_id, simulator)
+    assert states(dsn, plan.campaign_id) == {"accepted": 100}
+    assert simulator.stats()["duplicate_references"] == 0
 
 
 KILLED = """

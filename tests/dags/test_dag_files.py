@@ -56,8 +56,7 @@ def test_every_dag_says_who_it_is_for_and_reading_them_is_quick(tmp_path: Path) 
         for task_id, task in dag["tasks"].items():
             assert task["owner"] == "acme", (dag_id, task_id)
             assert task["doc"] or task_id == "approve", (dag_id, task_id)
-    assert found["dags"]["send_campaign__acme"]["tasks"]["approve"]["retries"] == 0
-    assert len(found["dags"]["send_campaign__acme"]["tasks"]) + 3 <= 10  # `send` is mapped, over at most four
+    assert len(found["dags"]["send_campaign__acme"]["tasks"]) + 3 <= 10  # `send` is mapped over at most four
     print(f"reading the Dag files took {found['seconds']:.2f} s of CPU")  # noqa: T201
     # A wide bound: the figure that counts is measured by `make bench`, not by a test on a busy machine.
     assert found["seconds"] < 10

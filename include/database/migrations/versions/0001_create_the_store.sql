@@ -230,6 +230,14 @@ create table sender_lease (
 );
 comment on table sender_lease is 'The part of an integration''s rate that one worker may use now. A share given up is held for another second, until no sliding second contains messages sent under it.';
 
+create table daily_use (
+    portfolio       text not null,
+    hour            timestamptz not null,
+    people          bigint not null,
+    primary key (portfolio, hour)
+);
+comment on table daily_use is 'How many messages a Meta portfolio''s senders claimed in an hour, over all campaigns: what its limit per 24 hours is kept by.';
+
 create table campaign (
     id              bigint generated always as identity primary key,
     entity          text not null,
