@@ -119,43 +119,56 @@ group by coalesce(variant, ''), attempt
 order by variant, attempt;
 
 -- name: count_hours(month, campaign_id)
--- What happened in each hour (UTC).
-select date_trunc('hour', happened.at) as hour,
-       count(*) filter (where happened.what = 'accepted') as accepted,
-       count(*) filter (where happened.what = 'delivered') as delivered,
-       count(*) filter (where happened.what = 'read') as read,
-       count(*) filter (where happened.what = 'replied') as replied,
-       count(*) filter (where happened.what = 'opted_out') as opted_out
-from campaign_message m
-cross join lateral (values ('accepted', m.accepted_at), ('delivered', m.delivered_at), ('read', m.read_at),
-                           ('replied', m.replied_at), ('opted_out', m.opted_out_at)) as happened (what, at)
-where m.month = :month and m.campaign_id = :campaign_id and happened.at is not null
-group by 1
-order by 1;
+-- What happened in each hour (UTC). People with the same hours are counted together first: a few thousand groups
+-- instead of five rows per person, half the time (200,000 people).
+with cells as materialized (
+    select date_bin('1 hour', accepted_at, 'epoch') as accepted, date_bin('1 hour', delivered_at, 'epoch') as delivered,
+           date_bin('1 hour', read_at, 'epoch') as read, date_bin('1 hour', replied_at, 'epoch') as replied,
+           date_bin('1 hour', opted_out_at, 'epoch') as opted_out, count(*) as people
+    from campaign_message
+    where month = :month and campaign_id = :campaign_id
+    group by 1, 2, 3, 4, 5
+)
+select happened.hour,
+       coalesce(sum(people) filter (where happened.what = 'accepted'), 0)::bigint as accepted,
+       coalesce(sum(people) filter (where happened.what = 'delivered'), 0)::bigint as delivered,
+       coalesce(sum(people) filter (where happened.what = 'read'), 0)::bigint as read,
+       coalesce(sum(people) filter (where happened.what = 'replied'), 0)::bigint as replied,
+       coalesce(sum(people) filter (where happened.what = 'opted_out'), 0)::bigint as opted_out
+from cells
+cross join lateral (values ('accepted', accepted), ('delivered', delivered), ('read', read), ('replied', replied),
+                           ('opted_out', opted_out)) as happened (what, hour)
+where happened.hour is not null
+group by happened.hour
+order by happened.hour;
 
 -- name: count_times(month, campaign_id)
--- How long it took, in seconds. CM.com's clock and ours may differ: a negative time counts as 0.
+-- How long it took, in seconds: one pass, one sort of numbers per measure. CM.com's clock and ours may differ: a negative
+-- time counts as 0.
 with took as (
-    select 'deliver' as measure, extract(epoch from delivered_at - accepted_at)::float8 as seconds
-    from campaign_message where month = :month and campaign_id = :campaign_id and delivered_at is not null
-    union all
-    select 'read', extract(epoch from read_at - delivered_at)::float8
-    from campaign_message where month = :month and campaign_id = :campaign_id and read_at is not null
-    union all
-    select 'reply', extract(epoch from replied_at - delivered_at)::float8
-    from campaign_message where month = :month and campaign_id = :campaign_id and replied_at is not null
+    select case when delivered_at >= accepted_at then date_part('epoch', delivered_at - accepted_at) when delivered_at < accepted_at then 0 end as deliver,
+           case when read_at >= delivered_at then date_part('epoch', read_at - delivered_at) when read_at < delivered_at then 0 end as read,
+           case when replied_at >= delivered_at then date_part('epoch', replied_at - delivered_at) when replied_at < delivered_at then 0 end as reply
+    from (select accepted_at, delivered_at, read_at, replied_at from campaign_message
+          where month = :month and campaign_id = :campaign_id and delivered_at is not null) reached
 ), shares as (
-    select measure, count(*) as messages,
-           percentile_cont(array[0.5, 0.9, 0.95, 0.99]) within group (order by greatest(seconds, 0)) as p,
-           count(*) filter (where seconds <= 5) as within_5s,
-           count(*) filter (where seconds <= 60) as within_60s
+    select count(deliver) as deliver_messages, count(read) as read_messages, count(reply) as reply_messages,
+           percentile_cont(array[0.5, 0.9, 0.95, 0.99]) within group (order by deliver) as deliver_p,
+           percentile_cont(array[0.5, 0.9, 0.95, 0.99]) within group (order by read) as read_p,
+           percentile_cont(array[0.5, 0.9, 0.95, 0.99]) within group (order by reply) as reply_p,
+           count(*) filter (where deliver <= 5) as deliver_5, count(*) filter (where deliver <= 60) as deliver_60,
+           count(*) filter (where read <= 5) as read_5, count(*) filter (where read <= 60) as read_60,
+           count(*) filter (where reply <= 5) as reply_5, count(*) filter (where reply <= 60) as reply_60
     from took
-    where seconds is not null
-    group by measure
 )
-select measure, messages, p[1] as p50, p[2] as p90, p[3] as p95, p[4] as p99, within_5s, within_60s
+select m.measure, m.messages, m.p[1] as p50, m.p[2] as p90, m.p[3] as p95, m.p[4] as p99, m.within_5s, m.within_60s
 from shares
-order by measure;
+cross join lateral (values ('deliver', deliver_messages, deliver_p, deliver_5, deliver_60),
+                           ('read', read_messages, read_p, read_5, read_60),
+                           ('reply', reply_messages, reply_p, reply_5, reply_60))
+     as m (measure, messages, p, within_5s, within_60s)
+where m.messages > 0
+order by m.measure;
 
 -- name: write_campaign(campaign_id, target, excluded, planned, waiting, sending, uncertain, expired, rejected, accepted, awaiting, failed, delivered, read, clicked, replied, opted_out, balance, cost, cost_currency, cost_estimated, cost_unpriced, last_accepted_at, refreshed_at)!
 -- The funnel of one campaign, new or replaced.

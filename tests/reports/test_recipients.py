@@ -93,9 +93,7 @@ def test_the_csv_has_a_row_and_a_reason_for_each_person(migrated_database: str) 
 def test_the_csv_runs_no_formula(migrated_database: str) -> None:
     file = io.BytesIO()
     with connect(migrated_database) as conn:
-        campaign_id = add_campaign(
-            conn, outcomes=many(1, state="excluded", reason="=1+1", variant="@x")
-        )
+        campaign_id = add_campaign(conn, outcomes=many(1, state="excluded", reason="=1+1", variant="@x"))
         conn.execute("update campaign_message set language = E'\\tnl'")
         conn.execute("alter table consent_event disable trigger user")
         conn.execute("update consent_event set source_record_id = '-2+3', source = '+cmd'")
