@@ -19,7 +19,13 @@ def _e164() -> dict[str, Any]:
     return e164()
 
 
-BENCHMARKS: dict[str, Callable[[], dict[str, Any]]] = {"e164": _e164}
+def _page() -> dict[str, Any]:
+    from include.reports.bench import page
+
+    return page()
+
+
+BENCHMARKS: dict[str, Callable[[], dict[str, Any]]] = {"e164": _e164, "page": _page}
 
 
 def run_benchmarks(names: list[str], *, echo: Callable[[str], None], output: Path = OUTPUT) -> None:
