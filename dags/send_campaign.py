@@ -142,7 +142,7 @@ def build(entity: Entity, definition: CampaignDefinition | None = None) -> DAG:
         )
         @task_errors
         def settle(entity: str, planned: dict[str, object] | None) -> dict[str, object]:
-            """Close what is over by the ledger, and refresh this campaign's report. Fails when the campaign is not over."""
+            """Close what is over by the ledger and refresh this campaign's report; fail if messages have not left."""
             from include.campaigns.settle import settle as close
             from include.reports import refresh
 
