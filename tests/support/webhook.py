@@ -41,7 +41,7 @@ class WebhookProcess:
         return f"http://127.0.0.1:{self.port}/hooks/{SECRET}"
 
     def wait_ready(self) -> None:
-        for _ in range(300):
+        for _ in range(1200):
             try:
                 if self.get("/health") == 200:
                     return

@@ -13,6 +13,7 @@ import psycopg
 import pytest
 
 from include.database import connect
+from include.local.postgres import Postgres
 from tests.message_log.ledger import add_campaign, add_messages, add_people, message
 from tests.support.webhook import SECRET, WebhookProcess, running_webhook
 
@@ -24,10 +25,32 @@ def conn(migrated_database: str) -> Iterator[psycopg.Connection[Any]]:
         yield connection
 
 
+@pytest.fixture(scope="module")
+def shared(
+    postgres: Postgres, migrated_template: str
+) -> Iterator[tuple[psycopg.Connection[Any], WebhookProcess]]:
+    """A database and its webhook for the tests that leave both as they were: a process takes seconds to start."""
+    dsn = postgres.create_database("webhook", template=migrated_template)
+    with running_webhook(dsn) as process, connect(dsn) as connection:
+        connection.autocommit = True
+        yield connection, process
+    postgres.drop_database("webhook")
+
+
 @pytest.fixture
-def webhook(migrated_database: str) -> Iterator[WebhookProcess]:
-    with running_webhook(migrated_database) as process:
-        yield process
+def webhook(shared: tuple[psycopg.Connection[Any], WebhookProcess]) -> WebhookProcess:
+    connection, process = shared
+    connection.execute(
+        "truncate campaign_message, message_event, inbound_message, set_aside, suppression, optout_outbox, campaign, "
+        "subscription cascade"
+    )
+    return process
+
+
+@pytest.fixture
+def ledger(shared: tuple[psycopg.Connection[Any], WebhookProcess]) -> psycopg.Connection[Any]:
+    """The database of `webhook`."""
+    return shared[0]
 
 
 def status(reference: str, code: str = "2", error: str = "") -> str:
@@ -67,31 +90,35 @@ def count(conn: psycopg.Connection[Any], table: str) -> int:
     return int(row["count"])
 
 
-def test_statuses_and_replies_are_committed_before_the_answer(conn: Any, webhook: WebhookProcess) -> None:
-    campaign = add_campaign(conn)
-    first, second = add_messages(conn, campaign, add_people(conn, 2))
+def test_statuses_and_replies_are_committed_before_the_answer(webhook: WebhookProcess, ledger: Any) -> None:
+    campaign = add_campaign(ledger)
+    first, second = add_messages(ledger, campaign, add_people(ledger, 2))
     assert webhook.post(status(first)) == 200
-    assert message(conn, first)["state"] == "delivered"
+    assert message(ledger, first)["state"] == "delivered"
     assert webhook.post(status(second, "3", "59"), f"/any/prefix/{SECRET}/inbound") == 200
-    assert message(conn, second)["error_code"] == 59
+    assert message(ledger, second)["error_code"] == 59
     assert webhook.post(reply("Bedankt!", reference=first), f"/{SECRET}/inbound") == 200
-    assert message(conn, first)["replied_at"] is not None
+    assert message(ledger, first)["replied_at"] is not None
     stop = reply("Stop aub", number="0032470000001", timeUtc="2026-11-22T10:31:00")
     assert webhook.post(stop) == 200
-    row = conn.execute("select status from subscription order by id offset 1").fetchone()
+    row = ledger.execute("select status from subscription order by id offset 1").fetchone()
     assert row["status"] == "unsubscribed"
     assert webhook.post(stop) == webhook.post(stop) == 200
-    assert (count(conn, "inbound_message"), count(conn, "consent_event"), count(conn, "suppression")) == (
+    assert (
+        count(ledger, "inbound_message"),
+        count(ledger, "consent_event"),
+        count(ledger, "suppression"),
+    ) == (
         2,
         1,
         1,
     )
     assert webhook.get(f"/hooks/{SECRET}/status?reference={first}&statuscode=4&to=0032470000000") == 200
-    assert message(conn, first)["state"] == "read"
+    assert message(ledger, first)["state"] == "read"
 
 
-def test_strangers_get_nothing(conn: Any, webhook: WebhookProcess) -> None:
-    [reference] = add_messages(conn, add_campaign(conn), add_people(conn, 1))
+def test_strangers_get_nothing(webhook: WebhookProcess, ledger: Any) -> None:
+    [reference] = add_messages(ledger, add_campaign(ledger), add_people(ledger, 1))
     for path in (
         "/",
         "/status",
@@ -104,11 +131,11 @@ def test_strangers_get_nothing(conn: Any, webhook: WebhookProcess) -> None:
         assert webhook.post(status(reference), path) == 404
         assert webhook.get(path) == 404
     assert webhook._request("DELETE", f"/{SECRET}/status") == 405
-    assert (message(conn, reference)["state"], count(conn, "set_aside")) == ("accepted", 0)
+    assert (message(ledger, reference)["state"], count(ledger, "set_aside")) == ("accepted", 0)
 
 
 def test_what_can_never_be_taken_is_set_aside_and_not_asked_for_again(
-    conn: Any, webhook: WebhookProcess
+    ledger: Any, webhook: WebhookProcess
 ) -> None:
     assert webhook.post(status("202611c999s1a1")) == 200
     assert webhook.post("nonsense with 0031612345678") == 200
@@ -117,7 +144,7 @@ def test_what_can_never_be_taken_is_set_aside_and_not_asked_for_again(
     assert webhook.post('{"messages":{"msg":{"reference":"a\\u0000b","status":{"code":"2"}}}}') == 200
     assert webhook.post(reply("a\x00b \ud83d", media=[[[["x"] * 5]]])) == 200
     assert webhook.post(status("9" * 100_000)) == 200
-    rows = conn.execute("select kind, reason, body from set_aside").fetchall()
+    rows = ledger.execute("select kind, reason, body from set_aside").fetchall()
     assert {row["reason"] for row in rows} == {
         "unknown_reference",
         "foreign_reference",
@@ -128,8 +155,10 @@ def test_what_can_never_be_taken_is_set_aside_and_not_asked_for_again(
     assert "612345678" not in webhook.output()
 
 
-def test_a_slow_sender_is_let_go_and_others_are_served_meanwhile(conn: Any, webhook: WebhookProcess) -> None:
-    [reference] = add_messages(conn, add_campaign(conn), add_people(conn, 1))
+def test_a_slow_sender_is_let_go_and_others_are_served_meanwhile(
+    webhook: WebhookProcess, ledger: Any
+) -> None:
+    [reference] = add_messages(ledger, add_campaign(ledger), add_people(ledger, 1))
     head = f"POST /{SECRET}/status HTTP/1.1\r\nHost: x\r\nContent-Length: 500\r\n\r\n".encode()
     slow = [socket.create_connection(("127.0.0.1", webhook.port), timeout=20) for _ in range(50)]
     silent = [socket.create_connection(("127.0.0.1", webhook.port), timeout=30) for _ in range(50)]
