@@ -18,8 +18,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
+import yaml
 
 DEFAULT_TOKEN = "00000000-0000-0000-0000-000000000000"  # noqa: S105  the contract's example, not a secret
 DEFAULT_ACCOUNT = "11111111-1111-1111-1111-111111111111"
@@ -134,10 +133,10 @@ class Configuration(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 def load(path: Path, kind: type[Any]) -> Any:
     """Read a YAML or JSON file into `kind`; raises ConfigurationError that names file, place and reason."""
     try:
-        content = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigurationError(f"{path}: {error.strerror}") from error
-    except YAMLError as error:
+    except yaml.YAMLError as error:
         raise ConfigurationError(f"{path}: {' '.join(str(error).split())}") from error
     return convert(content, kind, where=str(path))
 
