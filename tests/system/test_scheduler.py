@@ -25,7 +25,7 @@ from tests.system.leaks import database_text, forms, log_texts, numbers_in
 pytestmark = [pytest.mark.airflow, pytest.mark.demo, pytest.mark.timeout(1500)]
 SEND = "send_campaign__acme"
 PATIENCE = 300.0  # seconds for whatever the scheduler has to do
-SLOWLY = 40  # messages per second: the campaign lasts half a minute
+SLOWLY = 80  # messages per second: the campaign lasts twenty seconds
 IN_DOUBT = 3  # requests that CM.com took and never answered when the kill came
 CAMPAIGN = {
     "name": "A week later",
