@@ -205,7 +205,12 @@ def _cross_check(entity: Entity) -> list[EntityProblem]:
     source_names = {source.name for source in entity.sources}
     start_wording = entity.settings.keywords.start_wording
     if start_wording is not None and start_wording not in wordings:
-        say(main, "keywords", f"start_wording {start_wording!r} is not known.", f"Wordings: {_listed(wordings)}.")
+        say(
+            main,
+            "keywords",
+            f"start_wording {start_wording!r} is not known.",
+            f"Wordings: {_listed(wordings)}.",
+        )
     for name in entity.settings.precedence:
         if name not in source_names:
             say(

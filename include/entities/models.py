@@ -11,7 +11,15 @@ from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, available_timezones
 
 import phonenumbers
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 Cron = Annotated[str, Field(pattern=r"^(@\w+|(\S+\s+){4}\S+)$")]
@@ -66,7 +74,8 @@ class Keywords(Model):
     start: tuple[str, ...] = ()
     help: tuple[str, ...] = ()
     start_wording: str | None = Field(
-        default=None, description="wording a person agrees to by writing a start word; without it they are only recorded"
+        default=None,
+        description="wording a person agrees to by writing a start word; without it they are only recorded",
     )
 
 
@@ -173,11 +182,17 @@ class Contract(Model):
     """How much a source may change its shape between two pulls before the pull is stopped."""
 
     max_change: float = Field(
-        default=0.3, gt=0, le=1, description="how far a share may move: of empty values, of a type, of rejects"
+        default=0.3,
+        gt=0,
+        le=1,
+        description="how far a share may move: of empty values, of a type, of rejects",
     )
-    min_records: int = Field(default=200, ge=1, description="smaller pulls are neither judged nor compared with")
+    min_records: int = Field(
+        default=200, ge=1, description="smaller pulls are neither judged nor compared with"
+    )
     changed_on: date | None = Field(
-        default=None, description="the day on which the source changed its shape on purpose: nothing older is compared"
+        default=None,
+        description="the day on which the source changed its shape on purpose: nothing older is compared",
     )
 
 
@@ -239,7 +254,8 @@ class TemplateText(Model):
 
     header: str | None = Field(default=None, max_length=60)
     header_media: Literal["image", "video", "document"] | None = Field(
-        default=None, description="the header is a picture, film or PDF; its address is given with the campaign"
+        default=None,
+        description="the header is a picture, film or PDF; its address is given with the campaign",
     )
     body: str = Field(min_length=1, max_length=1024)
     footer: str | None = Field(default=None, max_length=60)
@@ -258,17 +274,24 @@ class Template(Model):
     )
     languages: dict[Language, TemplateText] = Field(min_length=1)
 
-    @model_validator(mode="after")
-    def _placeholders(self) -> Self:
-        wanted = {f"{{{{{number}}}}}" for number in range(1, len(self.variables) + 1)}
-        for language, text in self.languages.items():
+    # Of the field and not of the whole, so that the problem has a line.
+    @field_validator("languages")
+    @classmethod
+    def _placeholders(
+        cls, languages: dict[str, TemplateText], info: ValidationInfo
+    ) -> dict[str, TemplateText]:
+        if "variables" not in info.data:  # they have a problem of their own
+            return languages
+        variables = len(info.data["variables"])
+        wanted = {f"{{{{{number}}}}}" for number in range(1, variables + 1)}
+        for language, text in languages.items():
             found = set(re.findall(r"\{\{\d+\}\}", text.body))
             if found != wanted:
                 raise ValueError(
                     f"language {language} has the placeholders {sorted(found) or 'none'}, "
-                    f"the {len(self.variables)} variable(s) need {sorted(wanted) or 'none'}"
+                    f"the {variables} variable(s) need {sorted(wanted) or 'none'}"
                 )
-        return self
+        return languages
 
 
 class PastCampaign(Model):
@@ -308,7 +331,8 @@ class CampaignDefinition(Model):
     segment: Name = "everyone"
     schedule: Cron | None = None
     options: dict[Name, Any] = Field(
-        default_factory=dict, description="any other field of the form of `send_campaign`, such as holdout_percent"
+        default_factory=dict,
+        description="any other field of the form of `send_campaign`, such as holdout_percent",
     )
 
 

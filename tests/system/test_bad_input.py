@@ -45,6 +45,17 @@ def test_check_names_file_line_and_remedy(tmp_path: Path, file: str, old: str, n
     assert "Traceback" not in done.stderr
 
 
+def test_check_counts_a_templates_placeholders(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "include" / "entities" / "acme", tmp_path / "acme")
+    template = tmp_path / "acme" / "templates" / "spring_sale.yaml"
+    content = template.read_text()
+    template.write_text(content.replace("{{2}}", "{{3}}", 1))
+    done = whatsapp("check", WHATSAPP_ENTITIES=str(tmp_path))
+    line = content[: content.index("languages:")].count("\n") + 1
+    assert f"spring_sale.yaml:{line}: languages: language en has the placeholders" in done.stderr
+    assert done.exit_code == 1
+
+
 @pytest.mark.parametrize(
     "arguments", [("db", "status"), ("db", "migrate"), ("report", "1"), ("campaign", "pause", "1")]
 )
