@@ -126,8 +126,8 @@ def _secrets() -> Any:
 
 def _dsn() -> str:
     """The project's database, as the connection `whatsapp_db` says now. Raises DatabaseUnavailable without one."""
-    from airflow.sdk.exceptions import AirflowNotFoundException
     from airflow.models.connection import Connection
+    from airflow.sdk.exceptions import AirflowNotFoundException
 
     from include.database import DatabaseUnavailable
     from include.database.connect import dsn_from_parts
