@@ -8,7 +8,7 @@ order by o.id
 limit :most
 for update of o skip locked;
 
--- name: settle(ids, problems, finals, now)!
+-- name: settle(now, ids, problems, finals)!
 -- What became of those claimed: told, to be tried again (1, 2, 4 … minutes later, at most 6 hours), or given up.
 update optout_outbox o
 set state = case when s.problem is null then 'done' when s.final then 'given_up' else 'due' end,

@@ -25,7 +25,7 @@ def rebuild(conn: psycopg.Connection[Any], entity: Entity, *, now: datetime) -> 
     queries.forget_touched(conn)
     queries.touch_everyone(conn, entity=entity.name)
     measure(conn)
-    project(conn, entity.name, precedence=entity.settings.precedence)
+    project(conn, precedence=entity.settings.precedence)
     return sum(apply(conn, now=now).values())
 
 
@@ -44,17 +44,20 @@ def project_people(
     queries.prepare(conn)
     queries.forget_touched(conn)
     queries.touch(conn, entity=entity, ids=list(ids))
-    project(conn, entity, precedence=None)
+    project(conn, precedence=None)
     changes = apply(conn, now=now)
     follow_up(conn, now=now, reason=reason)
     return changes
 
 
-def project(conn: psycopg.Connection[Any], entity: str, *, precedence: Iterable[str] | None) -> None:
+def project(conn: psycopg.Connection[Any], *, precedence: Iterable[str] | None) -> None:
     """Decide the state of the people in `touched`, into the work tables; with `precedence`, their attributes too."""
-    queries.lock_touched(conn)
     queries.forget_projected(conn)
-    queries.decide(conn, entity=entity)
+    queries.lock_touched(conn)
+    queries.gather(conn)
+    if precedence is not None:
+        queries.measure_held(conn)
+    queries.decide(conn)
     if precedence is not None:
         queries.describe(conn, precedence=list(precedence))
 

@@ -2,7 +2,13 @@
 -- Work tables of this session, empty after every transaction. A connection that lives on makes them once.
 create temporary table if not exists touched (subscription_id bigint primary key) on commit delete rows;
 create temporary table if not exists projected (
-    subscription_id bigint primary key, status text not null, status_at timestamptz, consent_event_id bigint
+    subscription_id bigint primary key, status text not null, status_at timestamptz not null, consent_event_id bigint not null,
+    action text not null, source text not null, source_record_id text not null
+) on commit delete rows;
+create temporary table if not exists stood (subscription_id bigint primary key, status text not null) on commit delete rows;
+create temporary table if not exists held (
+    subscription_id bigint not null, source text not null, record_id text not null, record_at timestamptz, language text,
+    attributes jsonb not null
 ) on commit delete rows;
 create temporary table if not exists profile (
     subscription_id bigint primary key, attributes jsonb not null, language text
@@ -16,13 +22,17 @@ analyze touched;
 -- As above.
 analyze projected;
 
+-- name: measure_held()#
+-- As above.
+analyze held;
+
 -- name: forget_touched()!
 -- Begin anew within one transaction.
 delete from touched;
 
 -- name: forget_projected()!
 -- Begin anew within one transaction.
-with gone as (delete from profile) delete from projected;
+with gone as (delete from profile), left_over as (delete from held), stood_before as (delete from stood) delete from projected;
 
 -- name: touch(entity, ids)!
 -- Name people whose state is to be computed.
@@ -37,15 +47,22 @@ select id from subscription where entity = :entity and status <> 'erased'
 on conflict do nothing;
 
 -- name: lock_touched()!
--- Hold the rows that are about to change. A withdrawal that commits while we wait is then seen by `decide`.
-select count(*) from (
-    select p.id from subscription p where p.id in (select subscription_id from touched) order by p.id for update
-) locked;
+-- Hold the rows that are about to change, and note how they stand. A withdrawal that commits while we wait is then seen by
+-- `decide`.
+insert into stood (subscription_id, status)
+select p.id, p.status from subscription p where p.id in (select subscription_id from touched) order by p.id for update;
 
--- name: decide(entity)!
+-- name: gather()!
+-- What the sources say now about each person touched.
+insert into held (subscription_id, source, record_id, record_at, language, attributes)
+select k.subscription_id, k.source, k.record_id, k.record_at, k.language, k.attributes
+from touched t
+join source_record k on k.subscription_id = t.subscription_id;
+
+-- name: decide()!
 -- The rules: what the ledger says about each person touched. The first row in this order is the state, so the order of the
 -- ORDER BY is the order of the rules; nothing in it depends on when an event reached us.
-insert into projected (subscription_id, status, status_at, consent_event_id)
+insert into projected (subscription_id, status, status_at, consent_event_id, action, source, source_record_id)
 with event as (
     select e.subscription_id, e.id, e.action, e.occurred_at, e.source, e.source_record_id,
            case e.action
@@ -56,13 +73,14 @@ with event as (
                else 'subscribed'
            end as says,
            -- The record that brought this grant speaks of another number now: it no longer vouches for this one.
-           e.action in ('grant', 'confirm') and coalesce(k.subscription_id <> e.subscription_id, false) as moved_on
+           e.action in ('grant', 'confirm') and e.sync_run_id is not null and e.source_record_id <> ''
+           and h.subscription_id is null as moved_on
     from touched t
     join consent_event e on e.subscription_id = t.subscription_id
-    left join source_record k on k.entity = :entity and k.source = e.source and k.record_id = e.source_record_id
+    left join held h on h.subscription_id = e.subscription_id and h.source = e.source and h.record_id = e.source_record_id
 )
 select distinct on (subscription_id)
-       subscription_id, case when moved_on then 'expired' else says end, occurred_at, id
+       subscription_id, case when moved_on then 'expired' else says end, occurred_at, id, action, source, source_record_id
 from event
 order by subscription_id,
          says = 'erased' desc,                                                   -- 1. erasure is final
@@ -76,11 +94,9 @@ order by subscription_id,
 -- entity's order of precedence.
 insert into profile (subscription_id, attributes, language)
 with record as (
-    select k.subscription_id, k.attributes, k.language, k.record_at, k.source, k.record_id,
-           coalesce(array_position(:precedence::text[], k.source), 1000) as place,
-           count(*) over (partition by k.subscription_id) as records
-    from touched t
-    join source_record k on k.subscription_id = t.subscription_id
+    select h.*, coalesce(array_position(:precedence::text[], h.source), 1000) as place,
+           count(*) over (partition by h.subscription_id) as records
+    from held h
 ), single as (
     select subscription_id, attributes, language from record where records = 1
 ), merged as (
@@ -104,10 +120,10 @@ left join spoken l using (subscription_id);
 
 -- name: flips()^
 -- How many people who were known change sides. Read only.
-select count(*) filter (where p.status = 'subscribed' and d.status <> 'subscribed') as opted_out,
-       count(*) filter (where p.status not in ('subscribed', 'unknown') and d.status = 'subscribed') as opted_in
+select count(*) filter (where s.status = 'subscribed' and d.status <> 'subscribed') as opted_out,
+       count(*) filter (where s.status not in ('subscribed', 'unknown') and d.status = 'subscribed') as opted_in
 from projected d
-join subscription p on p.id = d.subscription_id;
+join stood s using (subscription_id);
 
 -- name: apply(now)
 -- Write what changed, and only that. Returns people by old and new state.
@@ -118,24 +134,23 @@ with changed as (
         language = case when f.subscription_id is null then p.language else f.language end,
         updated_at = :now
     from projected d
-    join subscription before on before.id = d.subscription_id
+    join stood s on s.subscription_id = d.subscription_id
     left join profile f on f.subscription_id = d.subscription_id
     where p.id = d.subscription_id
       and (p.status <> d.status or p.status_at is distinct from d.status_at
            or p.consent_event_id is distinct from d.consent_event_id
            or p.attributes <> f.attributes
            or f.subscription_id is not null and p.language is distinct from f.language)
-    returning before.status as was, p.status as became
+    returning s.status as was, p.status as became
 )
 select was, became, count(*) as people from changed group by was, became;
 
 -- name: suppress(reason)!
 -- Whoever said no is on the suppression list, which every send consults and erasure does not empty (C10).
 insert into suppression as x (entity, person_hash, reason, source)
-select p.entity, p.person_hash, :reason, e.source
+select p.entity, p.person_hash, :reason, d.source
 from projected d
 join subscription p on p.id = d.subscription_id
-join consent_event e on e.id = d.consent_event_id
 where d.status = 'unsubscribed' and p.person_hash is not null
 on conflict (entity, person_hash) do update
 set reason = excluded.reason, source = excluded.source
@@ -158,19 +173,21 @@ where x.entity = a.entity and x.person_hash = a.person_hash and x.reason = 'opte
 -- Every record, in whatever source, that still says yes about somebody who said no is to be told. Once per no: what was
 -- told already is not told again when the source's own echo of it comes back.
 insert into optout_outbox (entity, source, source_record_id, subscription_id, consent_event_id, next_attempt_at, created_at)
-select k.entity, k.source, k.record_id, d.subscription_id, d.consent_event_id, :now, :now
-from projected d
-join consent_event e on e.id = d.consent_event_id and e.action in ('withdraw', 'object')
-join source_record k on k.subscription_id = d.subscription_id
-where d.status = 'unsubscribed'
-  and k.consent
-  and k.occurred_at <= e.occurred_at
+with said_no as materialized (
+    select * from projected where status = 'unsubscribed' and action in ('withdraw', 'object')
+)
+select k.entity, k.source, k.record_id, n.subscription_id, n.consent_event_id, :now, :now
+from said_no n
+cross join lateral (
+    select * from source_record holding where holding.subscription_id = n.subscription_id and holding.consent offset 0
+) k
+where k.occurred_at <= n.status_at
   and (k.withdrawn_at is null or k.withdrawn_at < k.occurred_at)
-  and (k.source, k.record_id) <> (e.source, e.source_record_id)
+  and (k.source, k.record_id) <> (n.source, n.source_record_id)
   and not exists (
       select from optout_outbox o
       join consent_event told on told.id = o.consent_event_id
       where o.entity = k.entity and o.source = k.source and o.source_record_id = k.record_id
-        and o.subscription_id = d.subscription_id and told.occurred_at >= k.occurred_at
+        and o.subscription_id = n.subscription_id and told.occurred_at >= k.occurred_at
   )
 on conflict do nothing;

@@ -28,12 +28,22 @@ on conflict do nothing;
 -- Every text on record. Read only.
 select wording_id, language, wording from consent_wording where entity = :entity;
 
+-- name: more_memory()#
+-- For this transaction: a million records are hashed in one go instead of in pieces on disk (1.6 instead of 2.9 s).
+set local work_mem = '128MB';
+
+-- name: measure_staging()#
+-- Rows come and go too fast for the server's own statistics, and a plan made for a few is no plan for a million.
+analyze optin_staging;
+
 -- name: collect_changed(entity, runs)!
 -- The staged records that say something their source had not said before, in a temporary table. In most runs few do.
 create temporary table incoming on commit drop as
 select r.source, s.record_id, s.phone, s.match_key, s.country, s.time_zone, s.consent, s.timed, s.occurred_at, s.record_at,
        s.language, s.attributes, hashtextextended(s.phone, 0) as phone_key,
-       s.sync_run_id, r.collection_point, r.method, r.wording_id
+       s.sync_run_id, r.collection_point, r.method, r.wording_id,
+       k.subscription_id as known_subscription_id, k.phone_key as known_phone_key, k.withdrawn_at as known_withdrawn_at,
+       k.spoke_of as known_spoke_of
 from optin_staging s
 join sync_run r on r.id = s.sync_run_id
 left join source_record k on k.entity = :entity and k.source = r.source and k.record_id = s.record_id
@@ -53,38 +63,44 @@ where s.sync_run_id = any (:runs::bigint[])
               and (not s.timed or k.occurred_at = s.occurred_at and k.record_at >= s.record_at)
       end, false);
 
--- name: measure_incoming()#
--- Nobody else counts a temporary table's rows, and a plan made for a few is no plan for a million.
-analyze incoming;
+-- name: locate(entity)!
+-- Each changed record with the person it speaks of, if we have them. Most records keep their number, so only the others
+-- are looked up.
+create temporary table located on commit drop as
+select i.*,
+       case when i.known_phone_key = i.phone_key then i.known_subscription_id
+            else (select p.id from subscription p where p.entity = :entity and p.match_key = i.match_key)
+       end as found_id
+from incoming i;
 
--- name: measure_identified()#
--- As above.
-analyze identified;
-
--- name: add_people(entity, now, opad, ipad)!
--- One row per number that is new to the entity. Whoever was erased stays away (C11). The longer way to write a number is
--- the one that is messaged where two are the same mobile (Brazil).
-insert into subscription (entity, phone, match_key, person_hash, country, time_zone, created_at, updated_at)
-select :entity, n.phone, n.match_key, n.person_hash, n.country, n.time_zone, :now, :now
+-- name: find_newcomers(opad, ipad, entity)!
+-- One row per number that is new to the entity, with the id it will have. Whoever was erased stays away (C11). The longer
+-- way to write a number is the one that is messaged where two are the same mobile (Brazil).
+create temporary table newcomer on commit drop as
+select nextval(pg_get_serial_sequence('subscription', 'id')) as id, n.*
 from (
-    select distinct on (i.match_key) i.phone, i.match_key, i.country, i.time_zone,
-           sha256(:opad::bytea || sha256(:ipad::bytea || convert_to(i.match_key, 'UTF8'))) as person_hash
-    from incoming i
-    where i.match_key is not null
-      and not exists (select from subscription p where p.entity = :entity and p.match_key = i.match_key)
-    order by i.match_key, length(i.phone) desc, i.phone
+    select distinct on (match_key) phone, match_key, country, time_zone,
+           sha256(:opad::bytea || sha256(:ipad::bytea || convert_to(match_key, 'UTF8'))) as person_hash
+    from located
+    where match_key is not null and found_id is null
+    order by match_key, length(phone) desc, phone
 ) n
 where not exists (
     select from suppression x where x.entity = :entity and x.person_hash = n.person_hash and x.reason = 'erased'
-)
-on conflict (entity, match_key) do nothing;
+);
 
--- name: identify(entity)!
--- Each changed record with the person it speaks of: null for a withdrawal without a number, and for the erased.
+-- name: identify()!
+-- Every changed record with its person: null for a withdrawal without a number, and for the erased. In the order of the
+-- people, so that what is written next goes through tables and indexes once.
 create temporary table identified on commit drop as
-select i.*, p.id as subscription_id
-from incoming i
-left join subscription p on p.entity = :entity and p.match_key = i.match_key;
+select l.*, coalesce(l.found_id, n.id) as subscription_id
+from located l
+left join newcomer n on l.found_id is null and n.match_key = l.match_key
+order by 1 + coalesce(l.found_id, n.id);
+
+-- name: measure_identified()#
+-- Nobody else counts a temporary table's rows.
+analyze identified;
 
 -- name: reject_erased(entity)!
 -- Records of people who were erased are not taken again, and it is told.
@@ -122,25 +138,23 @@ where i.subscription_id is not null
        or not exists (select from subscription p where p.id = i.subscription_id and p.status = 'unsubscribed'))
 on conflict do nothing;
 
--- name: touch(entity)!
+-- name: touch()!
 -- Whose state may change: the people these records speak of now, and those they spoke of before.
 insert into touched (subscription_id)
 select subscription_id from identified where subscription_id is not null
 union
-select k.subscription_id
-from identified i
-join source_record k on k.entity = :entity and k.source = i.source and k.record_id = i.record_id
-where k.subscription_id is not null;
+select known_subscription_id from identified where known_subscription_id is not null;
 
 -- name: remember_records(entity)!
 -- What each source last said about each record: the newest version wins, whatever order they come in. Every column takes
 -- part in the comparison, so that even two versions of one moment have one outcome.
 insert into source_record as k (entity, source, record_id, subscription_id, record_at, occurred_at, consent, phone_key,
-                                language, attributes, withdrawn_at)
+                                language, attributes, withdrawn_at, spoke_of)
 select :entity, i.source, i.record_id, n.subscription_id, n.record_at, n.occurred_at, n.consent, n.phone_key, n.language,
-       coalesce(n.attributes, '{}'), i.withdrawn_at
+       coalesce(n.attributes, '{}'), i.withdrawn_at, case when cardinality(i.people) > 1 then i.people else '{}' end
 from (
-    select source, record_id, max(occurred_at) filter (where not consent) as withdrawn_at
+    select source, record_id, max(occurred_at) filter (where not consent) as withdrawn_at,
+           array_agg(distinct subscription_id) filter (where subscription_id is not null) as people
     from identified where record_id <> ''
     group by source, record_id
 ) i
@@ -151,6 +165,7 @@ left join (
     order by source, record_id, record_at desc, occurred_at desc, consent, phone_key desc, attributes desc,
              coalesce(language, '') desc
 ) n using (source, record_id)
+order by n.known_subscription_id
 on conflict (entity, source, record_id) do update
 set subscription_id = case when is_newer(excluded, k) then excluded.subscription_id else k.subscription_id end,
     record_at = case when is_newer(excluded, k) then excluded.record_at else k.record_at end,
@@ -159,26 +174,56 @@ set subscription_id = case when is_newer(excluded, k) then excluded.subscription
     phone_key = case when is_newer(excluded, k) then excluded.phone_key else k.phone_key end,
     language = case when is_newer(excluded, k) then excluded.language else k.language end,
     attributes = case when is_newer(excluded, k) then excluded.attributes else k.attributes end,
-    withdrawn_at = greatest(k.withdrawn_at, excluded.withdrawn_at)
-where is_newer(excluded, k) or greatest(k.withdrawn_at, excluded.withdrawn_at) is distinct from k.withdrawn_at;
+    withdrawn_at = greatest(k.withdrawn_at, excluded.withdrawn_at),
+    spoke_of = case when people_of(excluded) <@ people_of(k) then k.spoke_of
+                    else array(select distinct unnest(people_of(k) || people_of(excluded)) order by 1) end
+where is_newer(excluded, k)
+   or greatest(k.withdrawn_at, excluded.withdrawn_at) is distinct from k.withdrawn_at
+   or not people_of(excluded) <@ people_of(k);
 
--- name: spread_withdrawals(entity)!
+-- name: spread_withdrawals()!
 -- A record's "no" holds for every number the record ever gave: the person did not take it back by changing the number.
-with spread as (
+with said_no as (
+    select source, record_id, min(method) as method, max(sync_run_id) as sync_run_id,
+           greatest(max(known_withdrawn_at), max(occurred_at) filter (where not consent)) as withdrawn_at,
+           array_agg(subscription_id) filter (where subscription_id is not null)
+           || array_agg(known_subscription_id) filter (where known_subscription_id is not null)
+           || max(known_spoke_of) as people,
+           -- Nearly all: every "no" came with the number of the one person that the record ever spoke of.
+           not bool_or(subscription_id is null or known_withdrawn_at is not null or known_spoke_of <> '{}')
+           and min(subscription_id) = max(subscription_id)
+           and min(subscription_id) = coalesce(max(known_subscription_id), min(subscription_id)) as is_plain
+    from identified
+    where record_id <> ''
+    group by source, record_id
+), spread as (
     insert into consent_event (subscription_id, action, occurred_at, source, source_record_id, method, sync_run_id)
-    select distinct on (e.subscription_id, k.withdrawn_at, k.source, k.record_id)
-           e.subscription_id, 'withdraw', k.withdrawn_at, k.source, k.record_id, i.method, i.sync_run_id
-    from identified i
-    join source_record k on k.entity = :entity and k.source = i.source and k.record_id = i.record_id
-    join consent_event e on e.source = i.source and e.source_record_id = i.record_id
-    join subscription p on p.id = e.subscription_id and p.entity = :entity
-    where k.withdrawn_at is not null and i.record_id <> ''
+    select distinct p.id, 'withdraw', n.withdrawn_at, n.source, n.record_id, n.method, n.sync_run_id
+    from said_no n
+    cross join lateral unnest(n.people) p (id)
+    where n.withdrawn_at is not null and not n.is_plain
     on conflict do nothing
     returning subscription_id
 )
 insert into touched (subscription_id)
 select distinct subscription_id from spread
 on conflict do nothing;
+
+-- name: write_newcomers(entity, now)
+-- The people who are new, with the state that is theirs. Returns them by state.
+with added as (
+    insert into subscription (id, entity, phone, match_key, person_hash, country, time_zone, status, status_at,
+                              consent_event_id, attributes, language, created_at, updated_at)
+    overriding system value
+    select n.id, :entity, n.phone, n.match_key, n.person_hash, n.country, n.time_zone, d.status, d.status_at,
+           d.consent_event_id, f.attributes, f.language, :now, :now
+    from newcomer n
+    join projected d on d.subscription_id = n.id
+    join profile f on f.subscription_id = n.id
+    order by n.id
+    returning status
+)
+select status, count(*) as people from added group by status;
 
 -- name: count_events(after, runs)
 -- New ledger rows per run. Read only.
@@ -214,4 +259,4 @@ where id = any (:runs::bigint[]);
 
 -- name: clear_staging(runs)!
 -- The runs' rows are in the ledger, or lost.
-delete from optin_staging where sync_run_id = any (:runs::bigint[]);
+select clear_staging(:runs::bigint[])::text;

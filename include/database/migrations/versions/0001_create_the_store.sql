@@ -129,7 +129,6 @@ create table consent_event (
     unique (occurred_at, subscription_id, action, source, source_record_id)
 );
 create index consent_event_subscription on consent_event (subscription_id);
-create index consent_event_record on consent_event (source, source_record_id);
 -- No foreign key to subscription: the key's check locks the person's row for every event, which cost as much as all else of
 -- a reconcile together, and nobody deletes a person (erasing empties the row).
 comment on table consent_event is 'Append-only consent ledger with its proof (C1): who, when, source, record, collection point, wording.';

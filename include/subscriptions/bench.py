@@ -1,0 +1,165 @@
+"""How long opt-ins take from staging to the subscription table, beside the least that any solution needs."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from include.database import connect, migrate, named_sql
+from include.database.copy import copy_table
+from include.entities import Entity
+from include.entities.models import Columns, EntityFile, Source, Wording
+from include.local.postgres import embedded_postgres
+from include.subscriptions.reconcile import reconcile as apply
+
+queries = named_sql(__file__, "bench.sql")
+
+KEY = b"the key of a benchmark, of no use elsewhere"
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
+BEFORE, SINCE = datetime(2026, 1, 1, 10, tzinfo=UTC), datetime(2026, 3, 1, 10, tzinfo=UTC)
+SCALE = float(os.environ.get("WHATSAPP_BENCH_SCALE", "1"))
+
+
+def reconcile(people: int = 5_000_000, events: int = 1_000_000) -> dict[str, Any]:
+    """Seconds for `events` records, 10 % changed and 5 % new, into `people`, from binary COPY to commit.
+
+    Ledger, source records, suppression, watermark and the clearing of staging are included. The baseline is a binary COPY of
+    the same rows into an unlogged table and one MERGE with a distinct filter into a table of as many people.
+    `rerun_rows_written` is what the same records once more write.
+    """
+    people, events = int(people * SCALE), int(events * SCALE)
+    table = _staged(people, events)
+    with _database() as dsn:
+        _fill(dsn, people)
+        baseline = _floor(dsn, table)
+        entity = bench_entity()
+        first, result = _timed(dsn, entity, table)
+        second, again = _timed(dsn, entity, table)
+    return {
+        "value": round(first, 2),
+        "unit": "s",
+        "baseline": round(baseline, 2),
+        "ratio": round(baseline / first, 2),
+        "people": people,
+        "events": events,
+        "rows_written": result.rows_written,
+        "rerun_seconds": round(second, 2),
+        "rerun_rows_written": again.rows_written,
+    }
+
+
+def bench_entity() -> Entity:
+    """An entity with one source of CSV files."""
+    columns = Columns(
+        record_id="id",
+        phone="phone",
+        consent="consent",
+        changed_at="changed",
+        language="language",
+        attributes={"first_name": "name", "city": "city"},
+    )
+    source = Source(
+        name="bench",
+        kind="file",
+        columns=columns,
+        wording="w1",
+        collection_point="a form",
+        options={"pattern": "*.csv"},
+    )
+    settings = EntityFile(
+        name="bench",
+        label="Bench",
+        connection="none",
+        default_region="BE",
+        languages=("nl", "fr", "en"),
+        default_language="nl",
+        time_zone="Europe/Brussels",
+        wordings=(Wording(id="w1", texts={"nl": "Ja, graag."}),),
+    )
+    return Entity(folder=Path(), settings=settings, sources=(source,), templates=(), segments=(), campaigns=())
+
+
+@contextmanager
+def _database() -> Iterator[str]:
+    """A new database on a server of its own, gone afterwards."""
+    with (
+        tempfile.TemporaryDirectory(prefix="whatsapp-bench-") as folder,
+        # pglz, all that this build has, makes the first change of a page after a checkpoint three times as slow.
+        embedded_postgres(Path(folder), settings={"wal_compression": "off"}) as server,
+    ):
+        dsn = server.create_database("bench")
+        migrate(dsn)
+        yield dsn
+
+
+def _fill(dsn: str, people: int) -> None:
+    with connect(dsn) as conn:
+        queries.make_people(conn, entity="bench", people=people)
+        queries.make_events(conn, entity="bench")
+        queries.make_records(conn, entity="bench")
+        queries.move_counters(conn)
+        queries.make_floor(conn)
+        conn.commit()
+        conn.autocommit = True
+        conn.execute("vacuum analyze")
+
+
+def _staged(people: int, events: int) -> pa.Table:
+    """Records spread over all people: 85 % as known, 10 % changed, 5 % of people who are new."""
+    step = people // events
+    number = pa.array([place * step + 1 for place in range(events)], pa.int64())
+    kind = pa.array([place % 20 for place in range(events)], pa.int64())
+    new, changed = pc.equal(kind, 0), pc.less(kind, 3)
+    number = pc.if_else(new, pc.add(number, people), number)
+    digits = pc.utf8_lpad(pc.cast(number, pa.string()), 7, "0")
+    phone = pc.binary_join_element_wise("+3247", digits, "")
+    at = pc.if_else(changed, pa.scalar(SINCE, pa.timestamp("us", "UTC")), pa.scalar(BEFORE, pa.timestamp("us", "UTC")))
+
+    def same(value: str) -> pa.Array:
+        return pa.array([value] * events, pa.string())
+
+    return pa.table(
+        {
+            "record_id": pc.binary_join_element_wise("r", pc.cast(number, pa.string()), ""),
+            "phone": phone,
+            "match_key": phone,
+            "country": same("BE"),
+            "time_zone": same("Europe/Brussels"),
+            "consent": pc.not_equal(kind, 1),
+            "timed": pa.array([True] * events),
+            "occurred_at": at,
+            "record_at": at,
+            "language": same("nl"),
+            "attributes": same('{"first_name": "An", "city": "Gent"}'),
+        }
+    )
+
+
+def _floor(dsn: str, table: pa.Table) -> float:
+    begun = time.perf_counter()
+    with connect(dsn) as conn:
+        copy_table(conn, "floor_staging", _with_run(table, 0), jsonb=["attributes"])
+        queries.merge_floor(conn)
+    return time.perf_counter() - begun
+
+
+def _timed(dsn: str, entity: Entity, table: pa.Table) -> tuple[float, Any]:
+    begun = time.perf_counter()
+    with connect(dsn) as conn:
+        run = queries.open_run(conn, entity="bench", staged=table.num_rows)
+        copy_table(conn, "optin_staging", _with_run(table, run), jsonb=["attributes"])
+    result = apply(entity, dsn=dsn, key=KEY, now=NOW)
+    return time.perf_counter() - begun, result
+
+
+def _with_run(table: pa.Table, run: int) -> pa.Table:
+    return table.append_column("sync_run_id", pa.array([run] * table.num_rows, pa.int64()))
