@@ -32,8 +32,8 @@ SCALE = float(os.environ.get("WHATSAPP_BENCH_SCALE", "1"))
 def reconcile(people: int = 5_000_000, events: int = 1_000_000) -> dict[str, Any]:
     """Seconds for `events` records, 10 % changed and 5 % new, into `people`, from binary COPY to commit.
 
-    Ledger, source records, suppression, watermark and the clearing of staging are included. The baseline is a binary COPY of
-    the same rows into an unlogged table and one MERGE with a distinct filter into a table of as many people.
+    Ledger, source records, suppression, watermark and the clearing of staging are included. The baseline is a binary
+    COPY of the same rows into an unlogged table and one MERGE with a distinct filter into a table of as many people.
     `rerun_rows_written` is what the same records once more write.
     """
     people, events = int(people * SCALE), int(events * SCALE)
@@ -85,7 +85,9 @@ def bench_entity() -> Entity:
         time_zone="Europe/Brussels",
         wordings=(Wording(id="w1", texts={"nl": "Ja, graag."}),),
     )
-    return Entity(folder=Path(), settings=settings, sources=(source,), templates=(), segments=(), campaigns=())
+    return Entity(
+        folder=Path(), settings=settings, sources=(source,), templates=(), segments=(), campaigns=()
+    )
 
 
 @contextmanager
@@ -122,7 +124,9 @@ def _staged(people: int, events: int) -> pa.Table:
     number = pc.if_else(new, pc.add(number, people), number)
     digits = pc.utf8_lpad(pc.cast(number, pa.string()), 7, "0")
     phone = pc.binary_join_element_wise("+3247", digits, "")
-    at = pc.if_else(changed, pa.scalar(SINCE, pa.timestamp("us", "UTC")), pa.scalar(BEFORE, pa.timestamp("us", "UTC")))
+    at = pc.if_else(
+        changed, pa.scalar(SINCE, pa.timestamp("us", "UTC")), pa.scalar(BEFORE, pa.timestamp("us", "UTC"))
+    )
 
     def same(value: str) -> pa.Array:
         return pa.array([value] * events, pa.string())

@@ -11,7 +11,7 @@ import psycopg
 
 from include.database import connect, named_sql, require_current
 from include.entities import Entity, Source
-from include.optins.sources import OptOut, Told, teller
+from include.optins.sources import OptOut, Told, kind, teller
 
 logger = logging.getLogger(__name__)
 queries = named_sql(__file__, "outbox.sql")
@@ -29,10 +29,11 @@ def propagate(entity: Entity, source: Source, access: Any, *, dsn: str, now: dat
     """
     counts: Counter[str] = Counter({"done": 0, "failed": 0, "given_up": 0})
     tell = teller(source)
+    batch = getattr(kind(source.kind), "BATCH", BATCH)
     with connect(dsn, application=f"propagate {source.name}") as conn:
         require_current(conn)
         while claimed := list(
-            queries.claim(conn, entity=entity.name, source=source.name, now=now, most=BATCH)
+            queries.claim(conn, entity=entity.name, source=source.name, now=now, most=batch)
         ):
             told = tell(
                 source, access, [OptOut(row["source_record_id"], row["occurred_at"]) for row in claimed], now

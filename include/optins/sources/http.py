@@ -55,7 +55,7 @@ class _TryAgain(SourceUnavailable):
         self.after = after
 
 
-class _Rejected(SourceShapeChanged):
+class Rejected(SourceShapeChanged):
     """An answer that says `not like this`."""
 
     def __init__(self, status: int, message: str) -> None:
@@ -110,10 +110,19 @@ def _tell_one(source: Source, client: httpx.Client, optout: OptOut) -> Told:
         name: value.format(**values) if isinstance(value, str) else value for name, value in way.body.items()
     }
     try:
-        _retrying(_send_once, source, client, way.method, url, json=body)
-    except _Rejected as rejected:
+        send(source, client, way.method, url, json=body)
+    except Rejected as rejected:
         return Told(f"HTTP {rejected.status}", final=True)
     return Told()
+
+
+def send(source: Source, client: httpx.Client, method: str, url: str, **arguments: Any) -> httpx.Response:
+    """One request, with retries for what may pass; returns a 2xx answer.
+
+    Raises Rejected for a 4xx that no retry can change, else SourceProblem.
+    """
+    response: httpx.Response = _retrying(_send_once, source, client, method, url, **arguments)
+    return response
 
 
 def _pages(source: Source, client: httpx.Client, parameters: dict[str, Any]) -> Iterator[list[Any]]:
@@ -168,7 +177,7 @@ def _send_once(
         )
     if status in (408, 425, 429) or status >= 500:
         raise _TryAgain(f"Source {source.name!r} asks to wait (HTTP {status}).", _retry_after(response))
-    raise _Rejected(
+    raise Rejected(
         status,
         f"Source {source.name!r} answered HTTP {status} to {method} {source.options.get('path', '')!r}. Compare "
         f"sources/{source.name}.yaml with the API's documentation.",

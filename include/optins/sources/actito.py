@@ -1,0 +1,189 @@
+"""Opt-ins in Actito: the profiles of a table with their WhatsApp subscription, through the V5 API.
+
+Options: `entity`, `table`, `subscription` (its name in Actito), `prefix` (`/profiles/v5`, or `/v5` where the host has it
+so); `paging` and its names as in the `http` kind (Actito's documentation shows none for this list: try them on a test
+licence); `bulk` (`etl`: id of a stored import definition, `above`: how many opt-outs are worth one of the 24 bulk calls a day).
+Fields are dotted paths into a profile: `attributes.gsmNumber`, `subscriptions.WhatsApp`.
+
+The connection's password is the API key. A token lives 900 seconds and is fetched again in time; 100 calls a minute
+are allowed, what is more is slowed down by Actito, so we do not send more. (Sources: developers.actito.com,
+authentication and limits; autumn 2026.) Actito's daily exports (`;`-separated CSV in a zip) are a `file` source.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import threading
+import time
+import zipfile
+from collections import deque
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import httpx
+import pandas as pd
+
+from include.entities import Source
+from include.optins.sources import http
+from include.optins.sources.errors import SourceRefused, SourceShapeChanged, SourceUnavailable
+from include.optins.sources.http import HttpAccess
+from include.optins.sources.optouts import OptOut, Told
+
+CALLS, WINDOW = 100, 60.0  # calls in so many seconds
+MARGIN = 60.0  # a token is replaced so many seconds before its end
+BATCH = 20_000  # opt-outs told at once; one bulk file holds them
+
+
+def fetch(source: Source, access: HttpAccess, since: datetime | None) -> Iterator[pd.DataFrame]:
+    """The profiles of the table, page by page. Raises SourceProblem."""
+    return http.fetch(_as_http(source), _with_token(access), since)
+
+
+def tell(source: Source, access: HttpAccess, optouts: Sequence[OptOut], now: datetime) -> list[Told]:  # noqa: ARG001
+    """Unsubscribe the profiles one by one, or by one bulk import where that is set up and there are many.
+
+    Both set a state, so that a repeat changes nothing.
+    """
+    bulk = source.options.get("bulk")
+    with _with_token(access).client() as client:
+        if bulk and len(optouts) > int(bulk.get("above", 100)):
+            return _tell_in_bulk(source, client, optouts, str(bulk["etl"]))
+        return [_tell_one(source, client, optout) for optout in optouts]
+
+
+def _tell_one(source: Source, client: httpx.Client, optout: OptOut) -> Told:
+    body = {
+        "key": {_key(source): optout.record_id},
+        "subscriptions": {_option(source, "subscription"): False},
+    }
+    try:
+        http.send(source, client, "PUT", _profiles(source), json=body)
+    except http.Rejected as rejected:
+        return Told(f"HTTP {rejected.status}", final=True)
+    return Told()
+
+
+def _tell_in_bulk(source: Source, client: httpx.Client, optouts: Sequence[OptOut], etl: str) -> list[Told]:
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow((_key(source), _option(source, "subscription")))
+    writer.writerows((optout.record_id, "FALSE") for optout in optouts)
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        # UTF-8 without a byte order mark: Actito rejects files that have one.
+        archive.writestr("optouts.csv", text.getvalue().encode())
+    url = f"/mass-imports/v5/entities/{_option(source, 'entity')}/etls/{etl}/trigger-execution"
+    http.send(
+        source,
+        client,
+        "POST",
+        url,
+        files={"inputFile": ("optouts.zip", packed.getvalue(), "application/zip")},
+    )
+    return [Told() for _ in optouts]
+
+
+def _as_http(source: Source) -> Source:
+    """The same source for the `http` kind."""
+    wanted = {"path": _profiles(source), "parameters": {"subscriptions": _option(source, "subscription")}}
+    return source.model_copy(update={"options": wanted | dict(source.options)})
+
+
+def _profiles(source: Source) -> str:
+    prefix = str(source.options.get("prefix", "/profiles/v5")).rstrip("/")
+    return f"{prefix}/entities/{_option(source, 'entity')}/profile-tables/{_option(source, 'table')}/profiles"
+
+
+def _key(source: Source) -> str:
+    """The attribute that names a profile: the last part of the record id's path."""
+    return source.columns.record_id.rpartition(".")[2]
+
+
+def _option(source: Source, name: str) -> str:
+    if name not in source.options:
+        raise SourceShapeChanged(f"Source {source.name!r}: options.{name} is missing in its YAML.")
+    return str(source.options[name])
+
+
+def _with_token(access: HttpAccess) -> _ActitoAccess:
+    key = access.headers.get("Authorization", "").removeprefix("Bearer ") or (
+        access.auth[1] if access.auth else ""
+    )
+    others = {name: value for name, value in access.headers.items() if name != "Authorization"}
+    return _ActitoAccess(access.base_url, others, None, access.timeout, key)
+
+
+@dataclass(frozen=True, slots=True)
+class _ActitoAccess(HttpAccess):
+    """An address with an API key that buys tokens."""
+
+    key: str = ""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.base_url!r})"
+
+    def client(self) -> httpx.Client:
+        """A client that keeps its token fresh and its pace."""
+        pace = _Pace()
+        return httpx.Client(
+            base_url=self.base_url,
+            headers=dict(self.headers),
+            auth=_Token(self.key),
+            timeout=self.timeout,
+            event_hooks={"request": [lambda _: pace.wait()]},
+        )
+
+
+class _Token(httpx.Auth):
+    """`GET /auth/token` with the raw key; its answer goes into every request until shortly before it ends."""
+
+    requires_response_body = True
+
+    def __init__(self, key: str) -> None:
+        self._key = key
+        self._token, self._until = "", 0.0
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        if time.monotonic() >= self._until:
+            yield from self._renew(request)
+        request.headers["Authorization"] = f"Bearer {self._token}"
+        response = yield request
+        if response.status_code == httpx.codes.UNAUTHORIZED:
+            # Tokens also end when a key is changed; a key that is wrong is told by the next answer.
+            yield from self._renew(request)
+            request.headers["Authorization"] = f"Bearer {self._token}"
+            yield request
+
+    def _renew(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        url = request.url.copy_with(path="/auth/token", query=None)
+        response = yield httpx.Request(
+            "GET", url, headers={"Authorization": self._key, "Accept": "application/json"}
+        )
+        if response.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+            raise SourceRefused(
+                "Actito refuses the API key. Correct the connection's password, then start again."
+            )
+        try:
+            answer = response.raise_for_status().json()
+            lasts = float(re.sub(r"\D", "", str(answer["expiresIn"])))  # "900s"
+            self._token, self._until = str(answer["accessToken"]), time.monotonic() + max(0.0, lasts - MARGIN)
+        except (httpx.HTTPError, ValueError, KeyError, TypeError):
+            raise SourceUnavailable(f"Actito gives no token (HTTP {response.status_code}).") from None
+
+
+class _Pace:
+    """At most `CALLS` calls in any `WINDOW` seconds."""
+
+    def __init__(self) -> None:
+        self._calls: deque[float] = deque(maxlen=CALLS)
+        self._lock = threading.Lock()
+
+    def wait(self) -> None:
+        """Return when the next call may leave."""
+        with self._lock:
+            if len(self._calls) == CALLS:
+                time.sleep(max(0.0, self._calls[0] + WINDOW - time.monotonic()))
+            self._calls.append(time.monotonic())
