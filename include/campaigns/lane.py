@@ -10,13 +10,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-import psycopg
-
 from include.campaigns.errors import CampaignNotReady
 from include.campaigns.pacing import SQL as PACING
+from include.campaigns.reconnecting import AWAY, Reconnecting
 from include.campaigns.states import LEDGER
 from include.campaigns.states import SQL as STATES
-from include.database import DatabaseUnavailable, connect_async
 
 SQL = LEDGER
 
@@ -37,10 +35,9 @@ class LaneLedger:
     """
 
     def __init__(self, dsn: str, keys: dict[str, Any], patience: float) -> None:
-        self._dsn = dsn
+        self._connection = Reconnecting(dsn, application="whatsapp send")
         self._keys = keys
         self._patience = patience
-        self._connection: psycopg.AsyncConnection[Any] | None = None
 
     async def claim(self, messages: int, conditions: dict[str, Any]) -> list[dict[str, Any]]:
         """Rows that may be sent now (reason None), and rows that were turned away with their reason."""
@@ -90,8 +87,7 @@ class LaneLedger:
 
     async def close(self) -> None:
         """Give the connection back."""
-        if self._connection is not None:
-            await self._connection.close()
+        await self._connection.drop()
 
     async def _run(
         self,
@@ -104,21 +100,17 @@ class LaneLedger:
         give_up = time.monotonic() + self._patience
         while True:
             try:
-                if self._connection is None:
-                    connection = await connect_async(self._dsn, application="whatsapp send")
-                    await connection.set_autocommit(True)
-                    if not keep_claims:
-                        await connection.execute(SQL.unclaim.sql, self._keys)
-                    self._connection = connection
+                is_new = not self._connection.is_open
+                connection = await self._connection.get()
+                if is_new and not keep_claims:
+                    await connection.execute(SQL.unclaim.sql, self._keys)
                 if locking is None:
-                    return await self._connection.execute(statement, {**self._keys, **parameters})
-                async with self._connection.transaction():
-                    await self._connection.execute(locking, parameters)
-                    return await self._connection.execute(statement, parameters)
-            except (psycopg.OperationalError, psycopg.InterfaceError, DatabaseUnavailable):
-                if self._connection is not None:
-                    await self._connection.close()
-                    self._connection = None
+                    return await connection.execute(statement, {**self._keys, **parameters})
+                async with connection.transaction():
+                    await connection.execute(locking, parameters)
+                    return await connection.execute(statement, parameters)
+            except AWAY:
+                await self._connection.drop()
                 if time.monotonic() > give_up:
                     raise
                 await asyncio.sleep(0.5)

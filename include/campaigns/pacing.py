@@ -12,10 +12,8 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from typing import Any
 
-import psycopg
-
+from include.campaigns.reconnecting import AWAY, Reconnecting
 from include.database import named_sql
 
 SQL = named_sql(__file__, "pacing.sql")
@@ -68,12 +66,10 @@ class SlidingWindow:
 class RateLease:
     """One worker's share of an integration's rate, kept fresh in the background. Use as `async with`.
 
-    `connection` must be its own, with autocommit. Without a fresh lease the share is 0 and nothing leaves.
+    `connection` must be its own. Without a fresh lease the share is 0 and nothing leaves.
     """
 
-    def __init__(
-        self, connection: psycopg.AsyncConnection[Any], *, connection_id: str, worker: str, rate: int
-    ) -> None:
+    def __init__(self, connection: Reconnecting, *, connection_id: str, worker: str, rate: int) -> None:
         self._connection = connection
         self._parameters = {"connection_id": connection_id, "worker": worker}
         self._rate = rate
@@ -82,7 +78,7 @@ class RateLease:
         self.window = SlidingWindow(0)
 
     async def __aenter__(self) -> RateLease:
-        await self._connection.execute(
+        await (await self._connection.get()).execute(
             SQL.register.sql,
             {"connection_id": self._parameters["connection_id"], "messages_per_second": self._rate},
         )
@@ -94,8 +90,9 @@ class RateLease:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-        with contextlib.suppress(psycopg.Error):  # then the lease expires by itself
-            await self._connection.execute(SQL.leave.sql, {**self._parameters, "hold": HOLD})
+        with contextlib.suppress(*AWAY):  # then the lease expires by itself
+            await (await self._connection.get()).execute(SQL.leave.sql, {**self._parameters, "hold": HOLD})
+        await self._connection.drop()
 
     async def admit(self, messages: int) -> None:
         """Return when `messages` may leave. Each call must be answered by one `left`."""
@@ -118,18 +115,20 @@ class RateLease:
             await asyncio.sleep(0.5)
             try:
                 await self._renew()
-            except psycopg.Error:
+            except AWAY:
+                await self._connection.drop()
                 continue  # the database is away: the share ends with `_valid_until` until it is back
 
     async def _renew(self) -> None:
         asked = time.monotonic()
-        async with self._connection.transaction():
-            row = await (await self._connection.execute(SQL.lock_rate.sql, self._parameters)).fetchone()
+        connection = await self._connection.get()
+        async with connection.transaction():
+            row = await (await connection.execute(SQL.lock_rate.sql, self._parameters)).fetchone()
             assert row is not None  # noqa: S101 - registered on entry, never deleted
-            await self._connection.execute(SQL.drop_expired.sql, self._parameters)
-            await self._connection.execute(SQL.join_in.sql, {**self._parameters, "ttl": TTL})
+            await connection.execute(SQL.drop_expired.sql, self._parameters)
+            await connection.execute(SQL.join_in.sql, {**self._parameters, "ttl": TTL})
             parameters = {**self._parameters, "rate": row["messages_per_second"], "ttl": TTL, "hold": HOLD}
-            lease = await (await self._connection.execute(SQL.renew.sql, parameters)).fetchone()
+            lease = await (await connection.execute(SQL.renew.sql, parameters)).fetchone()
         share: int = lease["share"]  # type: ignore[index]
         # Only a committed share counts; the lease is ours from before we asked, less the second in which
         # others may see it gone.

@@ -27,9 +27,10 @@ from include.campaigns.errors import CampaignNotReady, GatewayUnreachable
 from include.campaigns.lane import SQL, DailyLimit, LaneLedger
 from include.campaigns.messenger import Delivery, Messenger, Outgoing
 from include.campaigns.pacing import RateLease
+from include.campaigns.reconnecting import AWAY, Reconnecting
 from include.campaigns.reference import grouping
 from include.campaigns.states import SQL as STATES
-from include.database import connect, connect_async, require_current
+from include.database import connect, require_current
 from include.entities import Entity, Template
 
 log = logging.getLogger(__name__)
@@ -127,27 +128,22 @@ class _Worker:
             messenger: Messenger = await stack.enter_async_context(self._open_messenger())
             lease = await stack.enter_async_context(
                 RateLease(
-                    await self._connection(stack, "lease"),
+                    Reconnecting(self._dsn, application="whatsapp lease"),
                     connection_id=self._campaign["connection_id"],
                     worker=f"{self._campaign['id']}/{self._process}",
                     rate=self._settings.messages_per_second,
                 )
             )
-            looking = await self._connection(stack, "brakes")
+            looking = Reconnecting(self._dsn, application="whatsapp brakes")
+            stack.push_async_callback(looking.drop)
             watch = asyncio.create_task(self._watch(looking))
             try:
                 await self._run_lanes(messenger, lease)
             finally:
                 watch.cancel()
                 await asyncio.gather(watch, return_exceptions=True)
-            while await self._more_to_send(looking):
+            while await self._more_to_send(await looking.get()):
                 await self._run_lanes(messenger, lease)
-
-    async def _connection(self, stack: AsyncExitStack, purpose: str) -> psycopg.AsyncConnection[Any]:
-        connection = await connect_async(self._dsn, application=f"whatsapp {purpose}")
-        await stack.enter_async_context(connection)
-        await connection.set_autocommit(True)
-        return connection
 
     async def _run_lanes(self, messenger: Messenger, lease: RateLease) -> None:
         self.report.ended = "done"
@@ -299,18 +295,19 @@ class _Worker:
         self.report.ended = "waiting" if self.report.next_due else "done"
         return False
 
-    async def _watch(self, conn: psycopg.AsyncConnection[Any]) -> None:
+    async def _watch(self, looking: Reconnecting) -> None:
         """Once a second, look at what comes back: statuses, stops, templates."""
         while True:
             await asyncio.sleep(1.0)
             try:
+                conn = await looking.get()
                 reason = await brakes.reason_to_pause(conn, self._campaign, self._settings.limits)
                 if reason:
                     await brakes.pause(conn, self._campaign["id"], reason)
                     self._note_pause(reason)
                     return
-            except psycopg.Error:
-                return  # the lanes notice a database that is away, and wait for it; the next try watches again
+            except AWAY:
+                await looking.drop()  # the lanes notice too, and wait for the database
 
     def _note_pause(self, reason: str) -> None:
         log.warning("campaign=%s paused: %s", self._campaign["id"], reason)
