@@ -106,27 +106,10 @@ def commit_events(
 def _apply(
     conn: psycopg.Connection[Any], events: list[StatusEvent], entities: Sequence[str], now: datetime
 ) -> Applied:
-    columns = zip(*[_row(event) for event in events], strict=True)
-    names = (
-        "references",
-        "months",
-        "campaigns",
-        "subscriptions",
-        "attempts",
-        "statuses",
-        "error_codes",
-        "error_texts",
-        "occurred",
-        "raws",
-        "sources",
-        "prices",
-        "currencies",
-        "countries",
-    )
-    arrays = {name: list(column) for name, column in zip(names, columns, strict=True)}
     counts = SQL.apply_events(
         conn,
-        **arrays,
+        # One JSON text: psycopg turns lists into arrays value by value in Python, which took three times as long.
+        events=_encode([_row(event) for event in events]).decode(),
         entities=list(entities),
         now=now,
         undeliverable_codes=list(UNDELIVERABLE),
@@ -139,20 +122,46 @@ def _apply(
     return Applied(**counts, stopped=len(stops))
 
 
-def _row(event: StatusEvent) -> tuple[Any, ...]:
+class _Row(msgspec.Struct, gc=False, omit_defaults=True):
+    """An event as `apply_events` reads it; the ledger row's key is missing where the reference is not ours."""
+
+    reference: str
+    status: str
+    occurred_at: datetime
+    source: str
+    month: int | None = None
+    campaign_id: int | None = None
+    subscription_id: int | None = None
+    attempt: int | None = None
+    error_code: int | None = None
+    error_text: str | None = None
+    received_raw: str | None = None
+    price: Decimal | None = None
+    currency: str | None = None
+    country: str | None = None
+
+
+_encode = msgspec.json.Encoder().encode
+
+
+def _row(event: StatusEvent) -> _Row:
     key = references.parse(event.reference)
-    return (
-        event.reference[:64] if key else redact(event.reference, 64),
-        *(key or _NOT_OURS),
+    month, campaign_id, subscription_id, attempt = key or _NOT_OURS
+    return _Row(
+        event.reference if key else redact(event.reference, 64),
         event.status,
-        event.error_code,
-        redact(event.error_text) if event.error_text else None,
         event.occurred_at,
-        event.received_raw,
         event.source,
-        event.price,
-        event.currency,
-        event.country,
+        month=month,
+        campaign_id=campaign_id,
+        subscription_id=subscription_id,
+        attempt=attempt,
+        error_code=event.error_code,
+        error_text=redact(event.error_text) if event.error_text else None,
+        received_raw=event.received_raw,
+        price=event.price,
+        currency=event.currency,
+        country=event.country,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime, timedelta
 from itertools import islice
@@ -38,7 +39,7 @@ class LogResult:
     """What a pull found. `rows` are of messages sent, `foreign` of those that we never sent.
 
     `unreadable`: rows with a status that nobody documents. `missing`: accepted messages of ours that the log has not
-    shown an hour later. `uncertain`: still without any answer.
+    shown an hour later. `uncertain`: still without any answer. `confirmed`: people now known to be on WhatsApp.
     """
 
     windows: int = 0
@@ -47,6 +48,7 @@ class LogResult:
     unreadable: int = 0
     missing: int = 0
     uncertain: int = 0
+    confirmed: int = 0
     statuses: Applied = field(default_factory=Applied)
     inbound: Counter[str] = field(default_factory=Counter)
 
@@ -149,14 +151,23 @@ class _Reader:
         since = min(window.start for window in sent)
         books = SQL.books(self.conn, entity=self._entity, since=since, until=self.now - GRACE)
         self.result.missing, self.result.uncertain = books["missing"], books["uncertain"]
+        for entity in self.entities:
+            self.result.confirmed += SQL.confirm_reachable(self.conn, entity=entity.name, since=since)
         self.conn.commit()
 
     def _read(self, window: Window, direction: Direction, take: Callable[[list[LogRow]], None]) -> None:
         rows = iter(self.client.iter_transactions(window.start, window.end, direction))
         count = 0
-        while chunk := list(islice(rows, CHUNK)):
-            count += len(chunk)
-            take(chunk)
+        # The next rows are fetched and read while the database takes the last ones.
+        with ThreadPoolExecutor(1, thread_name_prefix="message-log") as pool:
+            taken: Future[None] | None = None
+            while chunk := list(islice(rows, CHUNK)):
+                count += len(chunk)
+                if taken is not None:
+                    taken.result()
+                taken = pool.submit(take, chunk)
+            if taken is not None:
+                taken.result()
         SQL.record_window(
             self.conn,
             entity=self._entity,

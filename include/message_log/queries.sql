@@ -1,18 +1,18 @@
--- name: apply_events(references, months, campaigns, subscriptions, attempts, statuses, error_codes, error_texts, occurred, raws, sources, prices, currencies, countries, entities, now, undeliverable_codes, unreachable_after, stop_codes)^
+-- name: apply_events(events, entities, now, undeliverable_codes, unreachable_after, stop_codes)^
 -- The one way in for statuses, from the webhook and from the log: message_event, campaign_message, subscription's
 -- reachability and set_aside, in one statement. Safe to repeat, in any order, and to run concurrently: everything is a
 -- maximum, a minimum or "once"; ledger rows are locked in key order. Writes nothing for what is known already.
 with incoming as materialized (
-    select position, reference, month, campaign_id, subscription_id, attempt, status, error_code, error_text,
-           occurred_at, received_raw, source, price, currency, country
-    from unnest(:references::text[], :months::integer[], :campaigns::bigint[], :subscriptions::bigint[],
-                :attempts::integer[], :statuses::text[], :error_codes::integer[], :error_texts::text[],
-                :occurred::timestamptz[], :raws::text[], :sources::text[], :prices::numeric[], :currencies::text[],
-                :countries::text[])
-         with ordinality as given (reference, month, campaign_id, subscription_id, attempt, status, error_code,
-                                   error_text, occurred_at, received_raw, source, price, currency, country, position)
+    select *
+    from rows from (json_to_recordset(:events::json) as (
+        reference text, month integer, campaign_id bigint, subscription_id bigint, attempt integer, status text,
+        error_code integer, error_text text, occurred_at timestamptz, received_raw text, source text, price numeric,
+        currency text, country text
+    )) with ordinality as given (reference, month, campaign_id, subscription_id, attempt, status, error_code, error_text,
+                                 occurred_at, received_raw, source, price, currency, country, position)
 ), known as materialized (
-    select i.*, c.entity, m.attempt as newest_attempt
+    -- The lock also makes `rank` the present one: nobody changes the row between here and the update below.
+    select i.*, c.entity, m.attempt as newest_attempt, state_rank(m.state) as rank, state_rank(i.status) as told
     from incoming i
     join campaign_message m on m.month = i.month and m.campaign_id = i.campaign_id and m.subscription_id = i.subscription_id
     join campaign c on c.id = m.campaign_id
@@ -27,49 +27,49 @@ with incoming as materialized (
     on conflict do nothing
     returning month, campaign_id, subscription_id, attempt, status, error_code, occurred_at
 ), best as (
-    -- An earlier attempt's failure says nothing about the present one; that it arrived says everything.
-    select month, campaign_id, subscription_id,
-           max(state_rank(status)) filter (where attempt = newest_attempt or status in ('delivered', 'read')) as rank,
+    -- An earlier attempt's failure says nothing about the present one; that it arrived says everything. Nothing moves
+    -- an excluded row, whose rank is null.
+    select month, campaign_id, subscription_id, rank,
+           max(told) as told,
            min(occurred_at) as first_at,
            min(occurred_at) filter (where status in ('delivered', 'read')) as delivered_at,
            min(occurred_at) filter (where status = 'read') as read_at,
-           min(occurred_at) filter (where status in ('failed', 'rejected') and attempt = newest_attempt) as failed_at,
+           min(occurred_at) filter (where status in ('failed', 'rejected')) as failed_at,
            (array_agg(error_code order by error_code is null, occurred_at, error_code)
-               filter (where status in ('failed', 'rejected') and attempt = newest_attempt))[1] as error_code,
-           bool_or(status <> 'rejected' and (attempt = newest_attempt or status in ('delivered', 'read'))) as was_accepted,
+               filter (where status in ('failed', 'rejected')))[1] as error_code,
+           bool_or(status <> 'rejected') as was_accepted,
            bool_or(source = 'log') as logged,
            max(price) as price, max(currency) as currency, max(country) as country
-    from known group by month, campaign_id, subscription_id
+    from known
+    where rank is not null and (attempt = newest_attempt or status in ('delivered', 'read'))
+    group by month, campaign_id, subscription_id, rank
+), judged as (
+    select *, greatest(told, rank) between state_rank('rejected') and state_rank('failed') as failing,
+           case when told > rank then (array['accepted', 'rejected', 'failed', 'delivered', 'read'])
+                                      [told - state_rank('accepted') + 1] end as state
+    from best
 ), changed as (
     update campaign_message m
-    set state = case when b.rank > state_rank(m.state)
-                     then (array['accepted', 'rejected', 'failed', 'delivered', 'read'])[b.rank - state_rank('accepted') + 1]
-                     else m.state end,
+    set state = coalesce(b.state, m.state),
         -- A row whose answer was lost left our hands when it was claimed.
-        accepted_at = case when b.was_accepted and m.state <> 'excluded'
-                           then coalesce(m.accepted_at, m.claimed_at, b.first_at) else m.accepted_at end,
+        accepted_at = case when b.was_accepted then coalesce(m.accepted_at, m.claimed_at, b.first_at) else m.accepted_at end,
         delivered_at = least(m.delivered_at, b.delivered_at),
         read_at = least(m.read_at, b.read_at),
-        failed_at = case when greatest(b.rank, state_rank(m.state)) between state_rank('rejected') and state_rank('failed')
-                         then least(m.failed_at, b.failed_at) end,
-        error_code = case when greatest(b.rank, state_rank(m.state)) between state_rank('rejected') and state_rank('failed')
-                          then coalesce(m.error_code, b.error_code) end,
-        error_source = case when greatest(b.rank, state_rank(m.state)) between state_rank('rejected') and state_rank('failed')
-                            then coalesce(m.error_source, 'status') end,
+        failed_at = case when b.failing then least(m.failed_at, b.failed_at) end,
+        error_code = case when b.failing then coalesce(m.error_code, b.error_code) end,
+        error_source = case when b.failing then coalesce(m.error_source, 'status') end,
         logged_at = coalesce(m.logged_at, case when b.logged then :now::timestamptz end),
         price = coalesce(b.price, m.price),
         currency = case when b.price is null then m.currency else b.currency end,
         country = coalesce(m.country, b.country),
         updated_at = statement_timestamp()
-    from best b
+    from judged b
     where m.month = b.month and m.campaign_id = b.campaign_id and m.subscription_id = b.subscription_id
-      and m.state <> 'excluded'
-      and (b.rank > state_rank(m.state)
+      and (b.state is not null
            or b.delivered_at < coalesce(m.delivered_at, 'infinity')
            or b.read_at < coalesce(m.read_at, 'infinity')
-           or (m.state in ('rejected', 'failed')
-               and (b.failed_at < coalesce(m.failed_at, 'infinity')
-                    or (m.error_code is null and b.error_code is not null)))
+           or (b.failing and (b.failed_at < coalesce(m.failed_at, 'infinity')
+                              or (m.error_code is null and b.error_code is not null)))
            or (b.logged and m.logged_at is null)
            or (b.price is not null and (b.price, b.currency) is distinct from (m.price, m.currency)))
     returning m.state
@@ -79,7 +79,8 @@ with incoming as materialized (
            max(occurred_at) filter (where status = 'failed' and error_code = any(:undeliverable_codes::integer[])) as missed_at
     from recorded group by subscription_id
 ), reachable as (
-    -- The newest evidence counts. Repeated good news is written once a month, or every message would cost a second update.
+    -- Bad news, and good news that ends it; the newest evidence counts. That an unknown person turns out to be reachable
+    -- is noted in bulk (confirm_reachable), or every first message would cost a second update here.
     update subscription s
     set reachability = case when h.reached_at >= coalesce(h.missed_at, '-infinity') then 'confirmed'
                             when s.undeliverable + 1 >= :unreachable_after then 'unreachable'
@@ -89,10 +90,8 @@ with incoming as materialized (
         reachability_at = greatest(h.reached_at, h.missed_at),
         updated_at = statement_timestamp()
     from heard h
-    where s.id = h.subscription_id
+    where s.id = h.subscription_id and (h.missed_at is not null or s.undeliverable > 0 or s.reachability = 'unreachable')
       and greatest(h.reached_at, h.missed_at) > coalesce(s.reachability_at, '-infinity')
-      and (h.missed_at is not null or s.reachability <> 'confirmed' or s.undeliverable > 0
-           or h.reached_at > s.reachability_at + interval '30 days')
     returning 1
 ), aside as (
     insert into set_aside (entity, kind, reason, reference, body)
@@ -149,3 +148,15 @@ select count(*) filter (where m.accepted_at is not null and m.logged_at is null)
 from campaign c join campaign_message m on m.month = c.month and m.campaign_id = c.id
 where c.entity = :entity and coalesce(c.settled_at, 'infinity') >= :since
   and coalesce(m.accepted_at, m.claimed_at) >= :since and coalesce(m.accepted_at, m.claimed_at) < :until;
+
+-- name: confirm_reachable(entity, since)!
+-- People of whose delivered messages we learnt since: they are on WhatsApp. Repeatable; bad news that is newer stays.
+update subscription s
+set reachability = 'confirmed', undeliverable = 0, reachability_at = d.delivered_at, updated_at = statement_timestamp()
+from (select m.subscription_id, max(m.delivered_at) as delivered_at
+      from campaign c join campaign_message m on m.month = c.month and m.campaign_id = c.id
+      where c.entity = :entity and coalesce(c.settled_at, 'infinity') >= :since
+        and m.delivered_at is not null and m.updated_at >= :since
+      group by m.subscription_id) d
+where s.id = d.subscription_id and s.reachability = 'unknown'
+  and d.delivered_at > coalesce(s.reachability_at, '-infinity');

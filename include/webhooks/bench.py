@@ -23,12 +23,12 @@ import psycopg
 
 from include.database import connect, migrate
 from include.local.postgres import embedded_postgres
+from include.message_log.bench import fill
 
 SECRET = "bench-secret-0123456789"  # noqa: S105  of a server that lives a minute
 PATH = f"/hooks/{SECRET}/status"
 CONNECTIONS = 128
 BLOCK = 5_000
-MONTH = 202611
 
 
 def webhook(seconds: float = 60.0, rows: int = 400_000) -> dict[str, Any]:
@@ -130,31 +130,6 @@ def _statuses(dsn: str, rows: int) -> Iterator[str]:
                     "status": status,
                 }
                 yield json.dumps({"messages": {"msg": fields | {"operator": ""}}})
-
-
-def fill(conn: psycopg.Connection[Any], rows: int) -> list[str]:
-    """People and a campaign's accepted messages to them. Returns the references."""
-    conn.execute("select ensure_month(%s)", (MONTH,))
-    conn.execute(
-        """insert into subscription (entity, phone, match_key, status, country)
-           select 'acme', '+' || 32470000000 + n, '+' || 32470000000 + n, 'subscribed', 'BE'
-           from generate_series(1, %s) n""",
-        (rows,),
-    )
-    campaign = conn.execute(
-        """insert into campaign (entity, name, run_key, connection_id, month, parameters, parameters_hash, state)
-           values ('acme', 'bench', 'bench', 'cm_com_acme', %s, '{}', '', 'sending') returning id""",
-        (MONTH,),
-    ).fetchone()
-    conn.execute(
-        """insert into campaign_message (month, campaign_id, subscription_id, state, claimed_at, accepted_at)
-           select %s, %s, id, 'accepted', now(), now() from subscription order by id""",
-        (MONTH, campaign[0] if campaign else None),
-    )
-    conn.commit()
-    conn.autocommit = True
-    conn.execute("vacuum analyze")
-    return [row[0] for row in conn.execute("select reference from campaign_message order by subscription_id")]
 
 
 def _events(dsn: str) -> int:

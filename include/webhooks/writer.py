@@ -27,8 +27,8 @@ from include.webhooks.posts import Aside, Post
 
 log = logging.getLogger(__name__)
 SQL = named_sql(__file__)
-# Rows waiting, at most: beyond it senders are told to come back. At 10,000/s it is two seconds of work.
-LIMIT = 20_000
+# Rows waiting, at most: beyond it senders are told to come back. About 50 MB, and five seconds of work.
+LIMIT = 50_000
 BATCH = 2_000
 ATTEMPTS = 5
 # About the values of a post and not about the state of the database: another attempt ends in the same way.

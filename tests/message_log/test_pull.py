@@ -86,6 +86,10 @@ def test_without_any_webhook_the_log_brings_the_truth(conn: Any, migrated_databa
                    where s.status = 'unsubscribed' and m.error_code is null"""
             )
         } == stopped
+        reached = conn.execute(
+            "select count(*) from subscription where reachability = 'confirmed'"
+        ).fetchone()
+        assert reached["count"] == sum(truth[each]["final_state"] in ("delivered", "read") for each in sent)
         assert {message(conn, reference)["state"] for reference in lost} == {"uncertain"}
         before = conn.execute("select count(*), max(updated_at) from campaign_message").fetchone()
         again = pull(ACME, log, dsn=migrated_database, now=datetime.now(UTC))
