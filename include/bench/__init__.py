@@ -25,7 +25,24 @@ def _page() -> dict[str, Any]:
     return page()
 
 
-BENCHMARKS: dict[str, Callable[[], dict[str, Any]]] = {"e164": _e164, "page": _page}
+def _webhook() -> dict[str, Any]:
+    from include.webhooks.bench import webhook
+
+    return webhook()
+
+
+def _log_ingest() -> dict[str, Any]:
+    from include.message_log.bench import log_ingest
+
+    return log_ingest()
+
+
+BENCHMARKS: dict[str, Callable[[], dict[str, Any]]] = {
+    "e164": _e164,
+    "page": _page,
+    "webhook": _webhook,
+    "log_ingest": _log_ingest,
+}
 
 
 def run_benchmarks(names: list[str], *, echo: Callable[[str], None], output: Path = OUTPUT) -> None:
