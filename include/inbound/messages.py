@@ -79,6 +79,8 @@ def from_log_row(
         key=_key(number, occurred_at.isoformat(), said, "", reference or ""),
         text=said,
         reference=reference,
+        # The webhook's shape, as far as the log knows it: who reads `raw` need not ask which door it came through.
+        raw={"from": {"number": number}, "message": {"text": said}},
     )
 
 

@@ -40,7 +40,7 @@ select exists (select from inbound_message
 update inbound_message
 set webhook_key = case when :source = 'webhook' then :key else webhook_key end,
     log_key = case when :source = 'log' then :key else log_key end,
-    kind = :kind, raw = coalesce(:raw::jsonb, raw), payload = coalesce(:payload, payload), media_uri = coalesce(:media_uri, media_uri)
+    kind = :kind, raw = case when :source = 'webhook' or raw is null then :raw::jsonb else raw end, payload = coalesce(:payload, payload), media_uri = coalesce(:media_uri, media_uri)
 where id = :id;
 
 -- name: add(entity, key, source, subscription_id, campaign_id, reference, kind, text, payload, media_uri, raw, occurred_at)$

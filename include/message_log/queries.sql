@@ -160,3 +160,46 @@ from (select m.subscription_id, max(m.delivered_at) as delivered_at
       group by m.subscription_id) d
 where s.id = d.subscription_id and s.reachability = 'unknown'
   and d.delivered_at > coalesce(s.reachability_at, '-infinity');
+
+-- name: day_totals(entity, day)^
+-- One day (UTC) of an entity's accepted messages against CM.com's log. `unheard` are messages of which the log told
+-- something before any webhook did. Read only.
+select count(*) as accepted,
+       count(m.logged_at) as logged,
+       count(*) filter (where exists (
+           select from message_event e
+           where e.month = m.month and e.campaign_id = m.campaign_id and e.subscription_id = m.subscription_id
+             and e.source = 'log' and e.status <> 'accepted')) as unheard
+from campaign c join campaign_message m on m.month = c.month and m.campaign_id = c.id
+where c.entity = :entity and m.accepted_at >= :day::date and m.accepted_at < :day::date + 1;
+
+-- name: day_missing(entity, day, rows)
+-- The day's accepted messages that the log has never shown, oldest first. Read only.
+select m.reference, m.state, m.accepted_at, m.campaign_id
+from campaign c join campaign_message m on m.month = c.month and m.campaign_id = c.id
+where c.entity = :entity and m.accepted_at >= :day::date and m.accepted_at < :day::date + 1 and m.logged_at is null
+order by m.accepted_at, m.campaign_id, m.subscription_id
+limit :rows;
+
+-- name: day_strangers(entity, day)$
+-- Messages in the day's log that we never sent (listed in set_aside when they were first seen). Read only.
+select count(*) from set_aside
+where entity = :entity and kind = 'log_row' and received_at >= :day::date and received_at < :day::date + 1;
+
+-- name: day_costs(entity, day)
+-- What CM.com's log charges for the day's messages, and what our rate table says of the same ones, by currency.
+-- Delivered messages without a rate count as `unrated`. Read only.
+select m.currency, count(*) as messages, sum(m.price) as charged, sum(r.price) as expected,
+       count(*) filter (where r.price is null) as unrated
+from campaign c
+join campaign_message m on m.month = c.month and m.campaign_id = c.id
+left join template t on t.entity = c.entity and t.name = c.parameters ->> 'template' and t.language = m.language
+left join lateral (
+    select rate.price from rate
+    where rate.country in (m.country, '**') and rate.category = coalesce(t.category, 'marketing')
+      and rate.currency = m.currency and rate.effective_from <= m.accepted_at::date
+    order by rate.country = '**', rate.effective_from desc limit 1
+) r on true
+where c.entity = :entity and m.accepted_at >= :day::date and m.accepted_at < :day::date + 1
+  and m.delivered_at is not null and m.price is not null
+group by m.currency order by m.currency;
