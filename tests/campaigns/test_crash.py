@@ -86,7 +86,7 @@ def _send_until_killed(dsn: str, campaign_id: int, url: str, fatal_step: int) ->
 def test_killed_at_every_step_nobody_gets_two_and_nobody_is_lost(
     migrated_database: str, simulator: Simulator
 ) -> None:
-    dsn, people = migrated_database, 60 * ROUNDS
+    dsn, people = migrated_database, 150 * ROUNDS
     approve_templates(dsn, acme())
     subscribe(dsn, people)
     plan = approved(dsn, acme())
