@@ -19,6 +19,7 @@ from include.entities import Entity, Source
 from include.optins.contract import ShapeOfPull, check_contract
 from include.optins.records import read_records
 from include.optins.sources import SourceProblem, kind
+from include.optins.sources.own import OwnStore, RememberedFolder
 
 logger = logging.getLogger(__name__)
 queries = named_sql(__file__)
@@ -94,7 +95,13 @@ def _pull(
     reasons: Counter[str] = Counter()
     shape = ShapeOfPull()
     watermark, staged = reached, 0
-    for frame in kind(source.kind).fetch(source, access, since):
+    module = kind(source.kind)
+    if getattr(module, "READS_OWN_STORE", False):
+        access = OwnStore(conn, entity.name)
+    elif getattr(module, "REMEMBERS_FILES", False):
+        queries.forget_files(conn, **identity)
+        access = RememberedFolder(access, {row["mark"] for row in queries.known_files(conn, **identity)})
+    for frame in module.fetch(source, access, since):
         records = read_records(frame, entity, source, now=now)
         staged += copy_table(conn, "optin_staging", _with_run(records.staged, run_id), jsonb=["attributes"])
         copy_table(
@@ -116,6 +123,9 @@ def _pull(
         changed_on=contract.changed_on,
     )
     check_contract(source, shape, before)
+    if isinstance(access, RememberedFolder) and access.taken:
+        files = [{"run_id": run_id, "name": name, "mark": mark} for name, mark in access.taken.items()]
+        queries.remember_files(conn, files)
     queries.close_run(
         conn,
         run_id=run_id,

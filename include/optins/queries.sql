@@ -28,6 +28,24 @@ delete from rejected_record x
 using sync_run r
 where r.entity = :entity and r.source = :source and r.run_key = :run_key and x.sync_run_id = r.id;
 
+-- name: known_files(entity, source, run_key)
+-- Marks of the files that need not be read again. Those of a lost or failed run are read again. Read only.
+select distinct f.mark
+from source_file f
+join sync_run r on r.id = f.sync_run_id
+where r.entity = :entity and r.source = :source and r.run_key is distinct from :run_key
+  and r.state in ('staged', 'held', 'applied');
+
+-- name: forget_files(entity, source, run_key)!
+-- Remove what an earlier try of the same run remembered. Safe to repeat.
+delete from source_file f
+using sync_run r
+where r.entity = :entity and r.source = :source and r.run_key = :run_key and f.sync_run_id = r.id;
+
+-- name: remember_files(run_id, name, mark)*!
+-- The files this run has read.
+insert into source_file (sync_run_id, name, mark) values (:run_id, :name, :mark);
+
 -- name: open_run(entity, source, run_key, since, now, collection_point, method, wording_id)$
 -- The run's row, new or taken up again. It becomes visible with everything that was pulled, or not at all.
 insert into sync_run (entity, source, run_key, state, since, started_at, collection_point, method, wording_id)

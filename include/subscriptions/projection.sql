@@ -2,16 +2,16 @@
 -- Work tables of this session, empty after every transaction. A connection that lives on makes them once.
 create temporary table if not exists touched (subscription_id bigint primary key) on commit delete rows;
 create temporary table if not exists projected (
-    subscription_id bigint primary key, status text not null, status_at timestamptz not null, consent_event_id bigint not null,
+    subscription_id bigint not null, status text not null, status_at timestamptz not null, consent_event_id bigint not null,
     action text not null, source text not null, source_record_id text not null
 ) on commit delete rows;
-create temporary table if not exists stood (subscription_id bigint primary key, status text not null) on commit delete rows;
+create temporary table if not exists stood (subscription_id bigint not null, status text not null) on commit delete rows;
 create temporary table if not exists held (
     subscription_id bigint not null, source text not null, record_id text not null, record_at timestamptz, language text,
     attributes jsonb not null
 ) on commit delete rows;
 create temporary table if not exists profile (
-    subscription_id bigint primary key, attributes jsonb not null, language text
+    subscription_id bigint not null, attributes jsonb not null, language text
 ) on commit delete rows;
 
 -- name: measure_touched()#

@@ -98,13 +98,12 @@ def _reconcile(
 ) -> ReconcileResult:
     name, ids = entity.name, list(runs)
     record_wordings(conn, entity)
-    projection.queries.prepare(conn)
     queries.more_memory(conn)
+    projection.queries.prepare(conn)
     last_event = queries.last_event(conn)
     queries.measure_staging(conn)
     queries.collect_changed(conn, entity=name, runs=ids)
     changed = {row["sync_run_id"]: row["records"] for row in queries.count_changed(conn)}
-    queries.locate(conn, entity=name)
     new = queries.find_newcomers(conn, entity=name, **pads(key))
     queries.identify(conn)
     queries.measure_identified(conn)

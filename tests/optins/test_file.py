@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
+import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -107,3 +109,56 @@ def test_opt_outs_are_delivered_as_a_file_of_their_own(tmp_path: Path) -> None:
         "a,2026-05-01T12:00:00+00:00",
         '"b""",2026-05-01T12:00:00+00:00',
     ]
+
+
+def test_a_zip_gives_the_files_in_it(tmp_path: Path) -> None:
+    for number in (1, 2):
+        write_csv(tmp_path / f"part{number}.csv", [(str(number), *ROW[1:])])
+    with zipfile.ZipFile(tmp_path / "drop_20260501.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for number in (1, 2):
+            archive.write(tmp_path / f"part{number}.csv", f"folder/part{number}.csv")
+    assert [row[0] for row in read(tmp_path, pattern="drop_%Y%m%d.zip")] == ["1", "2"]
+    assert read(tmp_path, pattern="drop_%Y%m%d_%H.zip") == []
+
+
+@pytest.mark.parametrize("packing", ["zip", "gz"])
+def test_a_bomb_is_not_unpacked(tmp_path: Path, packing: str) -> None:
+    row = b"1,0470123456,yes,2026-03-01,nl,An,Gent\n"
+    content = ",".join(HEADER).encode() + b"\n" + row * (150_000_000 // len(row))
+    path = tmp_path / f"drop.csv.{packing}"
+    if packing == "gz":
+        path.write_bytes(gzip.compress(content, 9))
+    else:
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+            archive.writestr("drop.csv", content)
+        path.write_bytes(packed.getvalue())
+    with pytest.raises(SourceShapeChanged, match=r"unpacks to more than 200 times its size"):
+        read(tmp_path)
+
+
+def test_a_damaged_zip_is_named(tmp_path: Path) -> None:
+    (tmp_path / "drop.zip").write_bytes(b"PK\x03\x04 no zip at all")
+    with pytest.raises(SourceShapeChanged, match=r"'drop.zip'"):
+        read(tmp_path)
+
+
+def test_a_file_is_read_once_whatever_its_name_and_again_when_it_is_read_in_another_way(store: Store) -> None:
+    brand = entity(source())
+    write_csv(store.folder / "drop_1.csv", [ROW])
+    assert store.pull(brand).pulled == 1
+    (store.folder / "drop_1.csv").rename(store.folder / "drop_renamed.csv")
+    assert store.pull(brand).pulled == 0
+    write_csv(store.folder / "drop_2.csv", [("2", *ROW[1:])])
+    assert store.pull(brand).pulled == 1
+    assert store.pull(entity(source(true_values=("yes", "certainly")))).pulled == 2
+
+
+def test_a_file_of_a_run_that_was_lost_or_is_done_again_is_read_again(store: Store) -> None:
+    brand = entity(source())
+    write_csv(store.folder / "drop.csv", [ROW])
+    assert store.pull(brand, run_key="a").pulled == 1
+    assert store.pull(brand, run_key="a").pulled == 1
+    store.execute("truncate optin_staging")
+    assert store.reconcile(brand).lost
+    assert store.pull(brand, run_key="b").pulled == 1

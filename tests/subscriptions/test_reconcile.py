@@ -67,9 +67,13 @@ def test_a_rerun_writes_nothing(store: Store) -> None:
         row(None, "0470123458", "no", None),
         row("4", "0470123456", "no", "2026-02-01T10:00:00Z"),
     ]
-    assert store.sync(BRAND, rows).rows_written > 0
+    brand = entity(source(options={"pattern": "drop*.csv", "remember": False}))
+    assert store.sync(brand, rows).rows_written > 0
     before = store.rows("select s.*, s.xmin from subscription s order by id")
-    again = store.sync(BRAND, rows, now=NOW + timedelta(days=1))
+    again = store.sync(brand, rows, now=NOW + timedelta(days=1))
+    assert (
+        again.outcomes[again.runs[0]]["unchanged"] == len(rows) - 1
+    )  # the one without record id is looked at again
     assert again.rows_written == 0
     assert store.rows("select s.*, s.xmin from subscription s order by id") == before
     assert store.reconcile(BRAND).state == "nothing_to_do"

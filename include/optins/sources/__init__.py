@@ -43,7 +43,7 @@ __all__ = [
     "teller",
 ]
 
-HELPERS = frozenset({"errors", "frames", "optouts", "paging", "statement"})
+HELPERS = frozenset({"errors", "frames", "optouts", "own", "paging", "statement", "unpacking"})
 
 
 class SourceKind(Protocol):

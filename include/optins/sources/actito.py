@@ -1,9 +1,9 @@
 """Opt-ins in Actito: the profiles of a table with their WhatsApp subscription, through the V5 API.
 
-Options: `entity`, `table`, `subscription` (its name in Actito), `prefix` (`/profiles/v5`, or `/v5` where the host has it
+Options: `entity`, `table`, `subscription` (its name in Actito), `prefix` (`/profiles/v5`, or `/v5` where a host has it
 so); `paging` and its names as in the `http` kind (Actito's documentation shows none for this list: try them on a test
-licence); `bulk` (`etl`: id of a stored import definition, `above`: how many opt-outs are worth one of the 24 bulk calls a day).
-Fields are dotted paths into a profile: `attributes.gsmNumber`, `subscriptions.WhatsApp`.
+licence); `bulk` (`etl`: id of a stored import definition, `above`: how many opt-outs are worth one of the 24 bulk calls
+a day). Fields are dotted paths into a profile: `attributes.gsmNumber`, `subscriptions.WhatsApp`.
 
 The connection's password is the API key. A token lives 900 seconds and is fetched again in time; 100 calls a minute
 are allowed, what is more is slowed down by Actito, so we do not send more. (Sources: developers.actito.com,

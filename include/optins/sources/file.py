@@ -1,6 +1,7 @@
-"""Opt-ins in files: CSV, JSON lines or Parquet in a folder, here or in object storage; `.gz` is unpacked on the way.
+"""Opt-ins in files: CSV, JSON lines or Parquet in a folder, here or in object storage; `.gz` and `.zip` are unpacked.
 
-Options: `pattern` (glob), `format` (csv, jsonl or parquet), `separator`, `encoding`.
+Options: `pattern` (glob, where `%Y%m%d` stands for a date), `format` (csv, jsonl or parquet), `separator`, `encoding`;
+`remember: false` to read every file every time instead of those alone that are new or have changed.
 """
 
 from __future__ import annotations
@@ -9,10 +10,11 @@ import csv
 import gzip
 import hashlib
 import io
+import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Any, BinaryIO, Protocol, cast
+from typing import Any, BinaryIO, Protocol
 
 import orjson
 import pandas as pd
@@ -31,8 +33,12 @@ from include.optins.sources.frames import (
     require_fields,
 )
 from include.optins.sources.optouts import OptOut, Told
+from include.optins.sources.own import RememberedFolder
 from include.optins.sources.paging import path_value
+from include.optins.sources.unpacking import UnpacksTooMuch, glob_of, mark_of, opened
 
+REMEMBERS_FILES = True
+LONGEST_LINE = 1 << 20  # bytes of one JSON document
 BLOCK = 8 << 20  # bytes of text per chunk: about 50,000 records
 
 
@@ -46,19 +52,30 @@ class Folder(Protocol):
     def __truediv__(self, name: str) -> Any: ...
 
 
-def fetch(source: Source, access: Folder, since: datetime | None) -> Iterator[pd.DataFrame]:  # noqa: ARG001
+def fetch(
+    source: Source,
+    access: Folder | RememberedFolder,
+    since: datetime | None,  # noqa: ARG001 - every kind is asked in one way
+) -> Iterator[pd.DataFrame]:
     """Every record of every file that fits the pattern, in the order of the file names. Raises SourceProblem.
 
-    Files carry no trustworthy time of change, so `since` does not filter; the ledger makes a repeated record harmless.
+    Files carry no trustworthy time of change, so `since` does not filter. Given a RememberedFolder, files whose content
+    is known are passed over.
     """
+    memory = access if isinstance(access, RememberedFolder) else RememberedFolder(access)
+    folder: Folder = memory.folder
     try:
-        if not access.exists():
+        if not folder.exists():
             raise SourceUnavailable(
                 f"Source {source.name!r}: the folder of the connection {source.connection!r} does not exist (yet)."
             )
-        for path in sorted(access.glob(source.options.get("pattern", "*")), key=str):
-            if path.is_file():
+        for path in sorted(folder.glob(glob_of(source.options.get("pattern", "*"))), key=str):
+            if not path.is_file():
+                continue
+            mark = mark_of(path, source)
+            if mark not in memory.known or not source.options.get("remember", True):
                 yield from _read(source, path)
+                memory.taken[path.name] = mark
     except PermissionError as error:
         raise SourceRefused(f"Source {source.name!r}: no right to read {error.filename}.") from None
     except OSError as error:
@@ -94,10 +111,9 @@ def _read(source: Source, path: Any) -> Iterator[pd.DataFrame]:
             f"Source {source.name!r}: format {kind!r} is not known; one of {', '.join(_READERS)} is."
         )
     try:
-        with path.open("rb") as raw:
-            stream = cast("BinaryIO", gzip.GzipFile(fileobj=raw)) if path.name.endswith(".gz") else raw
-            yield from _READERS[kind](source, path.name, stream)
-    except (pa.ArrowInvalid, pa.ArrowKeyError, UnicodeError, EOFError, gzip.BadGzipFile, zlib.error) as error:
+        for name, stream in opened(path):
+            yield from _READERS[kind](source, name, stream)
+    except (pa.ArrowInvalid, pa.ArrowKeyError, UnicodeError, UnpacksTooMuch, *_DAMAGED) as error:
         raise SourceShapeChanged(_unreadable(source, path.name, error)) from None
 
 
@@ -152,7 +168,8 @@ def _jsonl(source: Source, name: str, stream: BinaryIO) -> Iterator[pd.DataFrame
     ragged: list[str] = []
 
     def rows() -> Iterator[list[Any]]:
-        for number, line in enumerate(stream, start=1):
+        lines = iter(lambda: stream.readline(LONGEST_LINE), b"")
+        for number, line in enumerate(lines, start=1):
             if line.strip():
                 try:
                     item = orjson.loads(line)
@@ -180,4 +197,5 @@ def _parquet(source: Source, name: str, stream: BinaryIO) -> Iterator[pd.DataFra
         yield from_arrow(pa.table(batch))
 
 
+_DAMAGED = (EOFError, gzip.BadGzipFile, zipfile.BadZipFile, zlib.error)
 _READERS = {"csv": _csv, "jsonl": _jsonl, "parquet": _parquet}

@@ -71,6 +71,14 @@ create index rejected_record_run on rejected_record (sync_run_id);
 create index rejected_record_entity on rejected_record (entity, source, reason);
 comment on table rejected_record is 'One record not taken, with its reason and the source''s own record id.';
 
+create table source_file (
+    sync_run_id     bigint not null references sync_run (id) on delete cascade,
+    name            text not null,
+    mark            text not null,
+    primary key (sync_run_id, name)
+);
+comment on table source_file is 'A file that a pull has read. mark is a hash of its content and of what is read from it: the same content under any name is not read again, unless the source is read in another way.';
+
 create table consent_wording (
     entity          text not null,
     wording_id      text not null,
@@ -105,8 +113,7 @@ create table subscription (
     updated_at      timestamptz not null default now(),
     unique (entity, match_key)
 ) with (fillfactor = 90);
-create index subscription_person_hash on subscription (person_hash);
-create index subscription_audience on subscription (entity, status);
+-- No index on what changes: so a changed state is written beside the old one in its page (HOT) and no index hears of it.
 comment on table subscription is 'One person of an entity and their present state. status, status_at and consent_event_id are a projection of consent_event.';
 
 create table consent_event (
