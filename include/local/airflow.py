@@ -80,7 +80,7 @@ def environment(
         "API_AUTH__JWT_ISSUER": "whatsapp-demo",
         "DAG_PROCESSOR__REFRESH_INTERVAL": "30",
         # A Dag file takes 2 s of a core to import (Airflow itself): see an edit, but do no more than that.
-        "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "60",
+        "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "120",
         "DAG_PROCESSOR__PARSING_PROCESSES": "2",
         "LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
         "LOGGING__WORKER_LOG_SERVER_PORT": str(processes.free_port()),

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,7 +33,9 @@ class RunningDemo:
 
     folder: Path
     process: subprocess.Popen[str]
+    variables: dict[str, str] = field(default_factory=dict)
     output: list[str] = field(default_factory=list)
+    seconds: float = 0.0  # from the start until it was up
     url: str = ""
     password: str = ""
     simulator: str = ""
@@ -44,6 +47,7 @@ class RunningDemo:
 
     def wait(self) -> None:
         """Read its output until it is up; pytest fails with the output if it ends instead."""
+        began = time.monotonic()
         assert self.process.stdout is not None
         for line in self.process.stdout:
             self.output.append(line.rstrip("\n"))
@@ -51,9 +55,18 @@ class RunningDemo:
                 break
         else:
             pytest.fail("the demo ended:\n" + "\n".join(self.output))
+        self.seconds = time.monotonic() - began
         known = json.loads((self.folder / "demo.json").read_text())
         self.url, self.password = known["airflow"], known["password"]
         self.simulator, self.dsn = known["simulator"], known["database"]
+
+    def kill_and_restart(self) -> None:
+        """Kill the demo as a crash would and start it again in its folder."""
+        self.process.kill()
+        self.process.wait()
+        again = start_demo(self.folder, **self.variables)
+        again.wait()
+        self.__dict__.update(again.__dict__)
 
     def stop(self) -> list[psutil.Process]:
         """Press Ctrl-C; return what is still running of all that it had started."""
@@ -76,7 +89,7 @@ def start_demo(folder: Path, *arguments: str, **variables: str) -> RunningDemo:
         text=True,
         start_new_session=True,
     )
-    return RunningDemo(folder, process)
+    return RunningDemo(folder, process, variables)
 
 
 @pytest.fixture(scope="session")
@@ -88,6 +101,8 @@ def demo() -> Iterator[RunningDemo]:
     try:
         running.wait()
         yield running
+        assert running.stop() == [], "it left processes behind"
+        assert running.process.returncode == 0, "Ctrl-C is how it ends"
     finally:
         if running.process.poll() is None:
             running.stop()
