@@ -10,8 +10,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from airflow.sdk import DAG, task
-from wiring.access import cm_com, database
-from wiring.entities import entity_dag, for_each_entity, messages
+from wiring.access import cm_com, database, suppression_key
+from wiring.entities import entity_dag, for_each_entity, messages, readable_entities
 from wiring.errors import task_errors
 
 from include.entities import Entity, load_entity
@@ -36,7 +36,19 @@ def build(entity: Entity) -> DAG:
 
             settings = load_entity(entity)
             now = datetime.now(UTC)
-            found = pull(settings, cm_com(settings), dsn=database(), now=now).as_counts()
+            shared = [
+                other
+                for other in readable_entities()
+                if other.name != entity and other.settings.connection == settings.settings.connection
+            ]
+            found = pull(
+                settings,
+                cm_com(settings),
+                dsn=database(),
+                now=now,
+                shared_with=shared,
+                suppression_key=suppression_key(),
+            ).as_counts()
             return {**found, "settled": settle_finished(entity, dsn=database(), now=now)}
 
         pull_log(entity.name)

@@ -13,6 +13,7 @@ it paused) it holds no worker.
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from airflow.sdk import DAG, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException
@@ -83,15 +84,15 @@ def send_test(entity: str) -> dict[str, object]:
 
 @task
 @task_errors
-def workers(planned: dict[str, object], answer: dict[str, object]) -> list[int]:
+def workers(planned: Any, answer: Any) -> list[int]:
     """Record who approved which plan, and share the sending among workers."""
     from include.campaigns.states import approve as record
 
     user = answer.get("responded_by_user") or {}
     record(
         dsn=database(),
-        campaign_id=int(str(planned["campaign_id"])),
-        plan_hash=str(planned["plan_hash"]),
+        campaign_id=planned["campaign_id"],
+        plan_hash=planned["plan_hash"],
         approved_by=str(user.get("name") or user.get("id") or "unknown")
         if isinstance(user, dict)
         else str(user),
@@ -141,7 +142,7 @@ def build(entity: Entity, definition: CampaignDefinition | None = None) -> DAG:
             outlets=[messages(entity)], trigger_rule="all_done", retries=20, retry_delay=timedelta(seconds=30)
         )
         @task_errors
-        def settle(entity: str, planned: dict[str, object] | None) -> dict[str, object]:
+        def settle(entity: str, planned: Any) -> dict[str, object]:
             """Close what is over by the ledger and refresh this campaign's report; fail if messages have not left."""
             from include.campaigns.settle import settle as close
             from include.reports import refresh
@@ -152,7 +153,7 @@ def build(entity: Entity, definition: CampaignDefinition | None = None) -> DAG:
                     "Nothing was planned and nothing sent: see the log of the task `plan`."
                 )
             now, dry_run = datetime.now(UTC), bool(get_current_context()["params"]["dry_run"])
-            settled = close(int(str(planned["campaign_id"])), dsn=database(), now=now, dry_run=dry_run)
+            settled = close(planned["campaign_id"], dsn=database(), now=now, dry_run=dry_run)
             refresh(entity, dsn=database(), now=now)
             if settled.open and settled.state in ("approved", "sending"):
                 raise AirflowFailException(

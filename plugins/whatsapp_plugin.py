@@ -137,5 +137,10 @@ def _dsn() -> str:
     except AirflowNotFoundException:
         raise DatabaseUnavailable(f"Airflow has no connection {CONNECTION}.") from None
     return dsn_from_parts(
-        host=found.host, port=found.port, login=found.login, password=found.password, schema=found.schema
+        host=found.host,
+        port=found.port,
+        login=found.login,
+        password=found.password,
+        schema=found.schema,
+        options=found.extra_dejson,
     )

@@ -26,6 +26,7 @@ def database() -> str:
         login=connection.login,
         password=connection.password,
         schema=connection.schema,
+        options=connection.extra_dejson,
     )
 
 

@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
@@ -18,6 +19,10 @@ ENVIRONMENT_NAME = "AIRFLOW_CONN_WHATSAPP_DB"
 # UTC in every session: aware times go in and come out, and a log row's text form never depends on the
 # server's zone.
 OPTIONS: dict[str, Any] = {"connect_timeout": 10, "options": "-c TimeZone=UTC", "keepalives_idle": 30}
+
+
+# Of a connection's `extra`, what libpq knows: how to encrypt and whom to trust. Anything else is Airflow's.
+LIBPQ_OPTIONS = ("ssl", "channel_binding", "target_session_attrs", "gssencmode")
 
 
 class DatabaseUnavailable(Exception):
@@ -72,15 +77,20 @@ def dsn_from_parts(
     login: str | None = None,
     password: str | None = None,
     schema: str | None = None,
+    options: Mapping[str, Any] | None = None,
 ) -> str:
-    """The DSN of an Airflow connection's fields (`schema` is the database's name)."""
+    """The DSN of an Airflow connection's fields (`schema` is the database's name, `options` such as sslmode)."""
     user = quote(login or "", safe="") + (f":{quote(password, safe='')}" if password else "")
     address = (host or "localhost") + (f":{port}" if port else "")
-    return f"postgresql://{user + '@' if user else ''}{address}/{schema or 'whatsapp'}"
+    known = {name: str(value) for name, value in (options or {}).items() if name.startswith(LIBPQ_OPTIONS)}
+    query = f"?{urlencode(known, quote_via=quote)}" if known else ""
+    return f"postgresql://{user + '@' if user else ''}{address}/{schema or 'whatsapp'}{query}"
 
 
 def _only_parts(fields: dict[str, Any]) -> dict[str, Any]:
-    return {name: fields.get(name) for name in ("host", "port", "login", "password", "schema")}
+    parts = {name: fields.get(name) for name in ("host", "port", "login", "password", "schema")}
+    extra = fields.get("extra") or {}
+    return {**parts, "options": json.loads(extra) if isinstance(extra, str) else extra}
 
 
 def _unavailable(dsn: str, error: Exception) -> DatabaseUnavailable:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -185,6 +186,9 @@ def _repeated_keys(node: Any) -> list[tuple[int, str]]:
     return found
 
 
+Say = Callable[[Path, str, str, str], None]
+
+
 def _cross_check(entity: Entity) -> list[EntityProblem]:
     """What only the files together can tell."""
     problems: list[EntityProblem] = []
@@ -193,32 +197,8 @@ def _cross_check(entity: Entity) -> list[EntityProblem]:
         node = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
         problems.append(EntityProblem(path, _line_of(node, [key]), cause, remedy))
 
-    main = entity.folder / "entity.yaml"
-    if entity.name != entity.folder.name:
-        say(
-            main,
-            "name",
-            f"name is {entity.name!r}, the folder is {entity.folder.name!r}.",
-            "Give both the same name.",
-        )
+    _check_settings(entity, say)
     wordings = {wording.id for wording in entity.settings.wordings}
-    source_names = {source.name for source in entity.sources}
-    start_wording = entity.settings.keywords.start_wording
-    if start_wording is not None and start_wording not in wordings:
-        say(
-            main,
-            "keywords",
-            f"start_wording {start_wording!r} is not known.",
-            f"Wordings: {_listed(wordings)}.",
-        )
-    for name in entity.settings.precedence:
-        if name not in source_names:
-            say(
-                main,
-                "precedence",
-                f"precedence names {name!r}, which is no source.",
-                f"Sources: {_listed(source_names)}.",
-            )
     for source in entity.sources:
         path = entity.folder / "sources" / f"{source.name}.yaml"
         if source.wording not in wordings:
@@ -243,6 +223,25 @@ def _cross_check(entity: Entity) -> list[EntityProblem]:
                 f"Segments: {_listed(segments)}.",
             )
     return problems
+
+
+def _check_settings(entity: Entity, say: Say) -> None:
+    path, name = entity.folder / "entity.yaml", entity.folder.name
+    if entity.name != name:
+        say(path, "name", f"name is {entity.name!r}, the folder is {name!r}.", "Give both the same name.")
+    wordings = {wording.id for wording in entity.settings.wordings}
+    start = entity.settings.keywords.start_wording
+    if start is not None and start not in wordings:
+        say(path, "keywords", f"start_wording {start!r} is not known.", f"Wordings: {_listed(wordings)}.")
+    sources = {source.name for source in entity.sources}
+    for source in entity.settings.precedence:
+        if source not in sources:
+            say(
+                path,
+                "precedence",
+                f"precedence names {source!r}, which is no source.",
+                f"Sources: {_listed(sources)}.",
+            )
 
 
 def _listed(names: set[str]) -> str:

@@ -22,7 +22,7 @@ MESSAGES_PER_SECOND = 400
 # People answer within 70 simulated minutes: with this, within 11 seconds.
 SPEED = 400
 ANSWERS_TIMEOUT = 120.0  # seconds
-READY_TIMEOUT = 30.0  # seconds
+READY_TIMEOUT = 120.0  # seconds; 3 s when a core is free
 
 
 @dataclass

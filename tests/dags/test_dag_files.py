@@ -37,9 +37,7 @@ def read(tmp_path: Path, entities: Path | None = None) -> dict[str, Any]:
     if entities is not None:
         environment["WHATSAPP_ENTITIES"] = str(entities)
     command = [sys.executable, str(Path(__file__).with_name("read_dags.py")), str(ROOT / "dags")]
-    done = subprocess.run(
-        command, env=environment, capture_output=True, text=True, timeout=200, check=True
-    )
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=200, check=True)
     result: dict[str, Any] = json.loads(done.stdout.split("RESULT ", 1)[1])
     return result
 

@@ -422,6 +422,17 @@ create table set_aside (
 );
 comment on table set_aside is 'What came back and fits no message of ours, with the reason. Never dropped in silence.';
 
+create table pushed_record (
+    entity          text not null,
+    source          text not null,
+    digest          bytea not null,
+    record          jsonb not null,
+    received_at     timestamptz not null,
+    primary key (entity, source, digest)
+);
+create index pushed_record_received on pushed_record (entity, source, received_at);
+comment on table pushed_record is 'An opt-in or withdrawal that a source sent by itself, until a pull has taken it into staging. The same record again is the same row, received anew.';
+
 create table log_window (
     entity          text not null,
     direction       text not null check (direction in ('out', 'in')),
