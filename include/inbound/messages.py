@@ -60,7 +60,7 @@ def from_webhook(document: object, *, now: datetime) -> Inbound:
         payload=next(_payloads(message.get("custom")), None),
         media_uri=media if media.startswith(("https://", "http://")) else None,
         reference=_text(fields.get("reference")) or None,
-        raw=_storable(document),
+        raw=storable(document),
     )
 
 
@@ -132,14 +132,14 @@ def _payloads(value: object, depth: int = 0) -> Iterator[str]:
             yield from _payloads(inner, depth + 1)
 
 
-def _storable(value: object, depth: int = 0) -> Any:
+def storable(value: object, depth: int = 0) -> Any:
     """The JSON as it came, without what jsonb refuses (NUL, half surrogates) and not deeper than anybody nests."""
     if isinstance(value, str):
         return _text(value)
     if depth > 20:
         return None
     if isinstance(value, Mapping):
-        return {_text(str(key)): _storable(inner, depth + 1) for key, inner in value.items()}
+        return {_text(str(key)): storable(inner, depth + 1) for key, inner in value.items()}
     if isinstance(value, list):
-        return [_storable(inner, depth + 1) for inner in value]
+        return [storable(inner, depth + 1) for inner in value]
     return value

@@ -1,8 +1,9 @@
-"""The webhook as a raw ASGI app: `POST …/<secret>/status` and `POST …/<secret>/inbound`, and the older GET.
+"""The webhook as a raw ASGI app: `POST …/<secret>/status`, `POST …/<secret>/inbound`, and the older GET.
 
-Both paths take both shapes, for CM.com has a URL for each and they are easily exchanged. An answer is 200 with nothing
-in it, and only after the commit; 503 asks CM.com to come again (statuses for 7 days, replies for a month); what can
-never be taken is set aside and answered 200, or it would be repeated for as long.
+`POST …/<secret>/optin` takes the opt-ins of a source that sends them by itself; the secret says which source.
+Both of CM.com's paths take both shapes, for CM.com has a URL for each and they are easily exchanged. An answer is 200
+with nothing in it, and only after the commit; 503 asks CM.com to come again (statuses for 7 days, replies for a month);
+what can never be taken is set aside and answered 200, or it would be repeated for as long.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from zoneinfo import ZoneInfo
 from include.entities.load import load_entity
 from include.entities.models import Entity
 from include.entities.problems import EntityProblems
-from include.webhooks.posts import Post, read_body, read_get, unreadable
+from include.webhooks.posts import Post, read_body, read_get, read_records, unreadable
 from include.webhooks.secrets import Secrets
 from include.webhooks.writer import Busy, Writer
 
@@ -61,27 +62,39 @@ class Webhook:
         _, secret, kind = ("//" + scope["path"]).rsplit("/", 2)
         if kind == "health":
             return await _respond(send, 200, _EMPTY)
-        entities = self._secrets.entities(secret) if kind in KINDS else ()
-        if not entities:
+        read = self._reader(secret, kind, scope)
+        if read is None:
             # Wrong secret, wrong path: one answer for both, before a byte of the body is read.
             return await _respond(send, 404, _CLOSE)
-        now = datetime.now(UTC)
-        if scope["method"] == "GET":
-            post = read_get(scope["query_string"], entities=entities, zone=self._zone, now=now)
-        elif scope["method"] == "POST":
-            try:
-                body = await _body(receive)
-            except TimeoutError:
-                return await _respond(send, 408, _CLOSE)
-            except ConnectionError:
-                return None
-            if body is None:
-                post = unreadable(entities, "body_too_large")
-            else:
-                post = read_body(body, entities=entities, zone=self._zone, now=now)
-        else:
+        if scope["method"] not in ("POST", "GET"):
             return await _respond(send, 405, _CLOSE)
-        return await _respond(send, *await self._taken(post))
+        try:
+            body = await _body(receive) if scope["method"] == "POST" else b""
+        except TimeoutError:
+            return await _respond(send, 408, _CLOSE)
+        except ConnectionError:
+            return None
+        return await _respond(send, *await self._taken(read(body)))
+
+    def _reader(self, secret: str, kind: str, scope: Scope) -> Callable[[bytes | None], Post] | None:
+        """What makes a post of a body (None: too long), for a path that there is."""
+        now, zone = datetime.now(UTC), self._zone
+        entities = self._secrets.entities(secret) if kind in KINDS else ()
+        source = self._secrets.source(secret) if kind == "optin" else None
+        names = source[:1] if source else entities
+        if not names:
+            return None
+
+        def read(body: bytes | None) -> Post:
+            if body is None:
+                return unreadable(names, "body_too_large")
+            if source:
+                return read_records(body, entity=source[0], source=source[1])
+            if scope["method"] == "GET":
+                return read_get(scope["query_string"], entities=entities, zone=zone, now=now)
+            return read_body(body, entities=entities, zone=zone, now=now)
+
+        return read
 
     async def _taken(self, post: Post) -> tuple[int, list[tuple[bytes, bytes]]]:
         """200 once the post is committed, else 503."""

@@ -19,7 +19,8 @@ class Secrets:
     """Finds the entities that a path's secret stands for.
 
     `of_entity`: entity name → its valid secrets, at least one: a new one beside the old while CM.com's settings are
-    changed. A secret under two entities means that both send through one integration. Raises SecretsProblem.
+    changed. A secret under two entities means that both send through one integration. `entity.source` instead of an
+    entity is for a source that sends its opt-ins; its secret is good for nothing else. Raises SecretsProblem.
     """
 
     def __init__(self, of_entity: Mapping[str, Iterable[str]]) -> None:
@@ -36,11 +37,22 @@ class Secrets:
 
     def entities(self, secret: str) -> tuple[str, ...]:
         """The entities of a secret, none for a wrong one. How long it takes tells nothing about how near a guess is."""
-        return self._entities.get(_digest(secret), ())
+        return tuple(name for name in self._entities.get(_digest(secret), ()) if "." not in name)
+
+    def source(self, secret: str) -> tuple[str, str] | None:
+        """The entity and source whose opt-ins may be posted with a secret."""
+        for name in self._entities.get(_digest(secret), ()):
+            entity, separator, source = name.partition(".")
+            if separator:
+                return entity, source
+        return None
 
 
 def secrets_from_environment() -> Secrets:
-    """WHATSAPP_WEBHOOK_SECRETS, `entity=secret[,secret]` separated by `;` or spaces. Raises SecretsProblem."""
+    """WHATSAPP_WEBHOOK_SECRETS: `entity=secret[,secret]` or `entity.source=…`, separated by `;` or spaces.
+
+    Raises SecretsProblem.
+    """
     of_entity: dict[str, list[str]] = {}
     for pair in re.split(r"[;\s]+", os.environ.get(ENVIRONMENT_NAME, "").strip()):
         if not pair:

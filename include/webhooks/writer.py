@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+import msgspec
 import psycopg
 from psycopg.errors import DeadlockDetected, SerializationFailure
 
@@ -23,7 +24,7 @@ from include.entities.models import Entity
 from include.inbound import record_inbound
 from include.message_log.events import StatusEvent, apply_events
 from include.message_log.redact import redact
-from include.webhooks.posts import Aside, Post
+from include.webhooks.posts import Aside, Post, Pushed
 
 log = logging.getLogger(__name__)
 SQL = named_sql(__file__)
@@ -170,6 +171,9 @@ class Writer:
         if messages:
             entities = self.entities(names)
             record_inbound(conn, messages, entities=entities, suppression_key=self._suppression_key)
+        for source in sorted({record.source for post in posts for record in post.records}):
+            records = [record for post in posts for record in post.records if record.source == source]
+            SQL.push(conn, entity=names[0], source=source, records=_json(records), now=datetime.now(UTC))
         for post in posts:
             for aside in post.asides:
                 SQL.set_aside(conn, entity=names[0], reason=aside.reason, body=aside.body)
@@ -190,6 +194,11 @@ class Writer:
         if self._conn is not None:
             self._conn.close()
             self._conn = None
+
+
+def _json(records: list[Pushed]) -> str:
+    rows = [{"digest": each.digest, "record": msgspec.Raw(each.record.encode())} for each in records]
+    return msgspec.json.encode(rows).decode()
 
 
 def _resolve(answers: list[tuple[asyncio.Future[bool], bool]]) -> None:
