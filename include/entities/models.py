@@ -79,6 +79,17 @@ class Keywords(Model):
     )
 
 
+class Forward(Model):
+    """Where replies are sent on to: e-mail (connection of type smtp), or a URL (type http, whose password signs)."""
+
+    name: Name
+    connection: str = Field(pattern=r"^[A-Za-z0-9_.-]+$", description="Airflow connection: smtp or http")
+    to: tuple[str, ...] = Field(default=(), description="e-mail addresses; none for a URL")
+    kinds: tuple[Literal["reply", "button", "stop", "start", "help"], ...] = ("reply",)
+    words: tuple[str, ...] = Field(default=(), description="only replies that hold one of these words")
+    campaigns: tuple[str, ...] = Field(default=(), description="only replies to these campaigns, by name")
+
+
 class Schedules(Model):
     """When the entity's Dags run. `null` switches the schedule off; the Dag can still be started."""
 
@@ -134,6 +145,7 @@ class EntityFile(Model):
     wordings: tuple[Wording, ...] = Field(min_length=1)
     guard: Guard = Guard()
     keywords: Keywords = Keywords()
+    forwards: tuple[Forward, ...] = Field(default=(), description="where replies are sent on to")
     schedules: Schedules = Schedules()
     retention: Retention = Retention()
     roles: Roles = Roles()
@@ -145,6 +157,9 @@ class EntityFile(Model):
         ids = [wording.id for wording in self.wordings]
         if len(ids) != len(set(ids)):
             raise ValueError("wordings have the same id twice; a changed text needs a new id")
+        names = [forward.name for forward in self.forwards]
+        if len(names) != len(set(names)):
+            raise ValueError("forwards have the same name twice")
         return self
 
 

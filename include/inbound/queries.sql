@@ -75,3 +75,31 @@ where id = :subscription_id and (last_inbound_at is null or last_inbound_at < :o
 insert into suppression (entity, person_hash, reason, source)
 values (:entity, :person_hash, 'opted_out', :source)
 on conflict do nothing;
+
+-- name: campaign_name(campaign_id)$
+-- Read only.
+select name from campaign where id = :campaign_id;
+
+-- name: send_on(inbound_id, entity, forwards, occurred_at)!
+-- Put a reply into the outbox, once for each place it goes to; it is due since it was written. Repeatable.
+insert into reply_outbox (inbound_id, entity, forward, next_attempt_at)
+select :inbound_id, :entity, unnest(:forwards::text[]), :occurred_at
+on conflict do nothing;
+
+-- name: due(entity, forwards, now)^
+-- One reply that is due, locked; other workers take others. `number` is the one that wrote.
+select o.inbound_id, o.forward, o.attempts, o.created_at, m.kind, m.text, m.payload, m.media_uri, m.occurred_at, m.reference,
+       m.campaign_id, c.name as campaign, coalesce(s.phone, m.raw #>> '{from,number}') as number
+from reply_outbox o
+join inbound_message m on m.id = o.inbound_id
+left join campaign c on c.id = m.campaign_id
+left join subscription s on s.id = m.subscription_id
+where o.entity = :entity and o.forward = any(:forwards::text[]) and o.state = 'due' and o.next_attempt_at <= :now
+order by o.next_attempt_at, o.inbound_id
+limit 1 for update of o skip locked;
+
+-- name: forwarded(inbound_id, forward, state, attempts, next_attempt_at, problem, done_at)!
+-- What became of an attempt.
+update reply_outbox
+set state = :state, attempts = :attempts, next_attempt_at = :next_attempt_at, problem = :problem, done_at = :done_at
+where inbound_id = :inbound_id and forward = :forward;

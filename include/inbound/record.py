@@ -14,6 +14,7 @@ from include import subscriptions
 from include.campaigns import reference as references
 from include.database import named_sql
 from include.entities.models import Entity
+from include.inbound.forward import places_for
 from include.inbound.messages import Inbound
 from include.inbound.words import is_opt_out_payload, meaning, plain
 from include.phone import match_key
@@ -83,8 +84,10 @@ def _record(
     best = found[0] if found else None
     entity = by_name[best["entity"]] if best else entities[0]
     kind = kind_of(message, entity)
-    if not _keep(conn, message, entity.name, kind, best):
+    kept = _keep(conn, message, entity.name, kind, best)
+    if kept is None:
         return ["repeated"]
+    _send_on(conn, kept, message, entity, kind, best)
     if best is None:
         if kind == "stop" and hashed is not None:
             for name in by_name:
@@ -120,10 +123,10 @@ def _keep(
     entity: str,
     kind: Kind,
     best: dict[str, Any] | None,
-) -> bool:
-    """Keep the message. False when it was known, through this door or the other, and says nothing new."""
+) -> int | None:
+    """Keep the message; its id. None when it was known, through this door or the other, and says nothing new."""
     if SQL.known(conn, entity=entity, key=message.key, source=message.source):
-        return False
+        return None
     raw = Jsonb(message.raw) if message.raw is not None else None
     details = {"key": message.key, "source": message.source, "raw": raw, "kind": kind}
     details |= {"payload": message.payload, "media_uri": message.media_uri}
@@ -140,8 +143,8 @@ def _keep(
         # The log shows a button's label only; its payload, and that it means STOP, comes with the webhook.
         better = kind if message.source == "webhook" else same["kind"]
         SQL.complete(conn, id=same["id"], **(details | {"kind": better}))
-        return bool(better == "stop" != same["kind"])
-    added = SQL.add(
+        return same["id"] if better == "stop" != same["kind"] else None
+    added: int | None = SQL.add(
         conn,
         entity=entity,
         subscription_id=person,
@@ -151,7 +154,29 @@ def _keep(
         occurred_at=message.occurred_at,
         **details,
     )
-    return added is not None
+    return added
+
+
+def _send_on(
+    conn: psycopg.Connection[Any],
+    inbound_id: int,
+    message: Inbound,
+    entity: Entity,
+    kind: Kind,
+    best: dict[str, Any] | None,
+) -> None:
+    if not entity.settings.forwards:
+        return
+    campaign = SQL.campaign_name(conn, campaign_id=best["campaign_id"]) if best else None
+    places = places_for(entity.settings.forwards, kind=kind, text=message.text, campaign=campaign)
+    if places:
+        SQL.send_on(
+            conn,
+            inbound_id=inbound_id,
+            entity=entity.name,
+            forwards=places,
+            occurred_at=message.occurred_at,
+        )
 
 
 def _withdraw(conn: psycopg.Connection[Any], message: Inbound, entity: str, person: int) -> None:

@@ -410,6 +410,21 @@ create index inbound_message_subscription on inbound_message (subscription_id, o
 create index inbound_message_campaign on inbound_message (campaign_id, occurred_at);
 comment on table inbound_message is 'One reply, its raw JSON, and the message it answers. webhook_key and log_key are digests of what either door showed: the same reply through both is one row.';
 
+create table reply_outbox (
+    inbound_id      bigint not null references inbound_message (id),
+    forward         text not null,
+    entity          text not null,
+    state           text not null default 'due' check (state in ('due', 'done', 'given_up')),
+    attempts        smallint not null default 0,
+    next_attempt_at timestamptz not null default now(),
+    created_at      timestamptz not null default now(),
+    done_at         timestamptz,
+    problem         text,
+    primary key (inbound_id, forward)
+);
+create index reply_outbox_due on reply_outbox (entity, next_attempt_at) where state = 'due';
+comment on table reply_outbox is 'A reply on its way to an e-mail address or URL of the entity: at least once.';
+
 create table set_aside (
     id              bigint generated always as identity primary key,
     entity          text not null,
