@@ -37,8 +37,29 @@ def _log_ingest() -> dict[str, Any]:
     return log_ingest()
 
 
+def _reconcile() -> dict[str, Any]:
+    from include.subscriptions.bench import reconcile
+
+    return reconcile()
+
+
+def _reconcile_rerun() -> dict[str, Any]:
+    from include.subscriptions.bench import reconcile_rerun
+
+    return reconcile_rerun()
+
+
+def _file_to_table() -> dict[str, Any]:
+    from include.subscriptions.bench import file_to_table
+
+    return file_to_table()
+
+
 BENCHMARKS: dict[str, Callable[[], dict[str, Any]]] = {
     "e164": _e164,
+    "reconcile": _reconcile,
+    "reconcile_rerun": _reconcile_rerun,
+    "file_to_table": _file_to_table,
     "page": _page,
     "webhook": _webhook,
     "log_ingest": _log_ingest,

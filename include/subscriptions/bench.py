@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
+import resource
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -19,6 +23,8 @@ from include.database.copy import copy_table
 from include.entities import Entity
 from include.entities.models import Columns, EntityFile, Source, Wording
 from include.local.postgres import embedded_postgres
+from include.optins import pull
+from include.phone import normalize
 from include.subscriptions.reconcile import reconcile as apply
 
 queries = named_sql(__file__, "bench.sql")
@@ -55,6 +61,86 @@ def reconcile(people: int = 5_000_000, events: int = 1_000_000) -> dict[str, Any
         "rerun_seconds": round(second, 2),
         "rerun_rows_written": again.rows_written,
     }
+
+
+def reconcile_rerun(people: int = 1_000_000, events: int = 200_000) -> dict[str, Any]:
+    """Seconds for records that are all known already, beside the first time; `rows_written` must be 0."""
+    first = reconcile(people, events)
+    return {
+        "value": first["rerun_seconds"],
+        "unit": "s",
+        "baseline": first["value"],
+        "ratio": round(first["value"] / first["rerun_seconds"], 2),
+        "rows_written": first["rerun_rows_written"],
+        "people": first["people"],
+        "events": first["events"],
+    }
+
+
+def file_to_table(rows: int = 1_000_000) -> dict[str, Any]:
+    """Seconds from a CSV file of `rows` people to the subscription table, into an empty database.
+
+    The baseline is normalising the same numbers and reconciling the same records, already in staging, alone. `peak_mb`
+    is the memory of the pulling process; `peak_mb_double` the same with a file of twice the rows.
+    """
+    rows = int(rows * SCALE)
+    with tempfile.TemporaryDirectory(prefix="whatsapp-bench-") as folder, _database() as dsn:
+        small, large = Path(folder) / "small", Path(folder) / "large"
+        _write_csv(small, rows)
+        _write_csv(large, 2 * rows)
+        pulled, peak = _pull_apart(dsn, small)
+        begun = time.perf_counter()
+        result = apply(bench_entity(), dsn=dsn, key=KEY, now=NOW)
+        reconciled = time.perf_counter() - begun
+        begun = time.perf_counter()
+        normalize(pd.Series(_numbers(rows), dtype=pd.ArrowDtype(pa.string())), "BE")
+        baseline = reconciled + time.perf_counter() - begun
+        _, peak_double = _pull_apart(dsn, large)
+    return {
+        "value": round(pulled + reconciled, 2),
+        "unit": "s",
+        "baseline": round(baseline, 2),
+        "ratio": round(baseline / (pulled + reconciled), 2),
+        "rows": rows,
+        "people": result.people["new"],
+        "pull_seconds": round(pulled, 2),
+        "peak_mb": round(peak),
+        "peak_mb_double": round(peak_double),
+    }
+
+
+def _pull_apart(dsn: str, folder: Path) -> tuple[float, float]:
+    """Pull in a process of its own; seconds of the pull, and the process's peak memory in MB."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(_pull, dsn, folder).result()
+
+
+def _pull(dsn: str, folder: Path) -> tuple[float, float]:
+    entity = bench_entity()
+    begun = time.perf_counter()
+    pull(entity, entity.sources[0], folder, dsn=dsn, run_key=folder.name, now=NOW)
+    seconds = time.perf_counter() - begun
+    return seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # Linux counts in KB
+
+
+def _write_csv(folder: Path, rows: int) -> None:
+    folder.mkdir()
+    with (folder / "people.csv").open("w", encoding="utf-8") as file:
+        file.write("id,phone,consent,changed,language,name,city\n")
+        for place, number in enumerate(_numbers(rows)):
+            file.write(
+                f"r{place},{number},{'no' if place % 20 == 0 else 'yes'},2026-03-01T10:00:00Z,nl-BE,An,Gent\n"
+            )
+
+
+def _numbers(rows: int) -> list[str]:
+    """Mobile numbers in four ways of writing, each number once."""
+    ways = ("047{} {} {} {}", "+3247{}{}{}{}", "0032 47{} {} {} {}", "047{}/{}.{}.{}")
+    found = []
+    for place in range(rows):
+        digits = f"{place:07d}"
+        found.append(ways[place % 4].format(digits[0], digits[1:3], digits[3:5], digits[5:]))
+    return found
 
 
 def bench_entity() -> Entity:

@@ -146,10 +146,11 @@ select known_subscription_id from identified where known_subscription_id is not 
 insert into source_record as k (entity, source, record_id, subscription_id, record_at, occurred_at, consent, phone_key,
                                 language, attributes, withdrawn_at, spoke_of)
 select :entity, i.source, i.record_id, n.subscription_id, n.record_at, n.occurred_at, n.consent, n.phone_key, n.language,
-       coalesce(n.attributes, '{}'), i.withdrawn_at, case when cardinality(i.people) > 1 then i.people else '{}' end
+       coalesce(n.attributes, '{}'), i.withdrawn_at, case when i.has_several then i.people else '{}' end
 from (
     select source, record_id, max(occurred_at) filter (where not consent) as withdrawn_at,
-           array_agg(distinct subscription_id) filter (where subscription_id is not null) as people
+           array_agg(subscription_id) filter (where subscription_id is not null) as people,
+           min(subscription_id) <> max(subscription_id) as has_several
     from identified where record_id <> ''
     group by source, record_id
 ) i

@@ -103,9 +103,15 @@ def _key(source: Source) -> str:
 
 
 def _option(source: Source, name: str) -> str:
-    if name not in source.options:
+    options = source.options
+    needed = {
+        "entity": options.get("entity"),
+        "table": options.get("table"),
+        "subscription": options.get("subscription"),
+    }
+    if not needed[name]:
         raise SourceShapeChanged(f"Source {source.name!r}: options.{name} is missing in its YAML.")
-    return str(source.options[name])
+    return str(needed[name])
 
 
 def _with_token(access: HttpAccess) -> _ActitoAccess:
