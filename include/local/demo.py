@@ -79,7 +79,8 @@ def main(arguments: list[str] | None = None) -> int:
     options.add_argument("--once", action="store_true", help="from nothing, check the books, exit")
     once = options.parse_args(arguments).once
     progress = Progress()
-    for ending in (signal.SIGINT, signal.SIGTERM):  # SIGINT too: a background job of a shell is started without it
+    # SIGINT too: a shell starts its background jobs without it.
+    for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, _interrupt)
     try:
         with running_demo(progress, fresh=once) as demo:
