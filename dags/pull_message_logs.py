@@ -13,6 +13,7 @@ from airflow.sdk import DAG, task
 from wiring.access import cm_com, database, suppression_key
 from wiring.entities import entity_dag, for_each_entity, messages, readable_entities
 from wiring.errors import task_errors
+from wiring.forwards import forwarders
 
 from include.entities import Entity, load_entity
 
@@ -51,7 +52,21 @@ def build(entity: Entity) -> DAG:
             ).as_counts()
             return {**found, "settled": settle_finished(entity, dsn=database(), now=now)}
 
-        pull_log(entity.name)
+        pulled = pull_log(entity.name)
+        if entity.settings.forwards:
+
+            @task(trigger_rule="all_done")
+            @task_errors
+            def forward_replies(entity: str) -> dict[str, int]:
+                """Send replies on to the entity's e-mail addresses and URLs; what fails is tried again later."""
+                from include.inbound import forward_due
+
+                settings = load_entity(entity)
+                return dict(
+                    forward_due(settings, forwarders(settings), dsn=database(), now=datetime.now(UTC))
+                )
+
+            pulled >> forward_replies(entity.name)
     return dag
 
 

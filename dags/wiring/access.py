@@ -76,7 +76,7 @@ def source_access(source: Source) -> Iterator[Any]:
         if connection.password and not connection.login:
             headers["Authorization"] = f"Bearer {connection.password}"
         yield HttpAccess(
-            base_url=_base_url(connection),
+            base_url=base_url(connection),
             headers=headers,
             auth=(connection.login, connection.password or "") if connection.login else None,
         )
@@ -89,7 +89,8 @@ def suppression_key() -> bytes:
     return suppression_key_from_environment()
 
 
-def _base_url(connection: Connection) -> str:
+def base_url(connection: Connection) -> str:
+    """The address of an HTTP connection, without a slash at its end."""
     host = connection.host or "localhost"
     if "://" in host:
         return host.rstrip("/") + (f":{connection.port}" if connection.port else "")
