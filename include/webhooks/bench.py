@@ -27,7 +27,7 @@ from include.message_log.bench import fill
 
 SECRET = "bench-secret-0123456789"  # noqa: S105  of a server that lives a minute
 PATH = f"/hooks/{SECRET}/status"
-CONNECTIONS = 128
+CONNECTIONS = 256
 BLOCK = 5_000
 
 

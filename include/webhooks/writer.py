@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 import psycopg
+from psycopg.conninfo import make_conninfo
 from psycopg.errors import DeadlockDetected, SerializationFailure
 
 from include.database import connect, named_sql, require_current
@@ -31,6 +32,7 @@ SQL = named_sql(__file__)
 # Rows waiting, at most: beyond it senders are told to come back. About 50 MB, and five seconds of work.
 LIMIT = 50_000
 BATCH = 2_000
+SECONDS_TO_COMMIT = 20
 ATTEMPTS = 5
 # About the values of a post and not about the state of the database: another attempt ends in the same way.
 NEVER = (psycopg.DataError, psycopg.IntegrityError, ValueError, OverflowError)
@@ -180,8 +182,11 @@ class Writer:
 
     def _connected(self) -> psycopg.Connection[Any]:
         if self._conn is None or self._conn.closed:
-            conn = connect(self._dsn, application="whatsapp webhook")
+            # A network that goes silent is noticed; without it a commit would wait for a quarter of an hour.
+            dsn = make_conninfo(self._dsn, tcp_user_timeout=int(1000 * SECONDS_TO_COMMIT))
+            conn = connect(dsn, application="whatsapp webhook")
             try:
+                conn.execute(f"set statement_timeout = '{SECONDS_TO_COMMIT}s'")
                 require_current(conn)
                 conn.commit()
             except BaseException:
