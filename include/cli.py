@@ -86,11 +86,12 @@ def webhook(
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 8088,
 ) -> None:
     """Take CM.com's status reports and replies, on a port of its own."""
-    from include.webhooks import SecretsProblem, serve
+    from include.subscriptions import SuppressionKeyProblem
+    from include.webhooks import SettingsProblem, serve
 
     try:
         serve(dsn=_or_fail(dsn_from_environment), host=host, port=port)
-    except SecretsProblem as problem:
+    except (SettingsProblem, SuppressionKeyProblem) as problem:
         _fail(str(problem))
 
 

@@ -70,10 +70,12 @@ class MountedWebhook:
         scope |= {"path": HOOKS, "raw_path": HOOKS.encode(), "query_string": b""}
         if self._app is None and scope["type"] == "http":
             from include.database import DatabaseUnavailable
+            from include.subscriptions import SuppressionKeyProblem
+            from include.webhooks import SettingsProblem
 
             try:
                 self._app = await asyncio.to_thread(self._build)
-            except DatabaseUnavailable as error:
+            except (DatabaseUnavailable, SettingsProblem, SuppressionKeyProblem) as error:
                 log.error("The webhook cannot take anything: %s", error)  # noqa: TRY400 - the sentence says it
                 headers = [(b"content-length", b"0"), (b"retry-after", b"60")]
                 await send({"type": "http.response.start", "status": 503, "headers": headers})
@@ -83,9 +85,10 @@ class MountedWebhook:
 
     def _build(self) -> Any:
         from include.subscriptions import suppression_key_from_environment
-        from include.webhooks import build_app
+        from include.webhooks import build_app, time_zone_from_environment
 
-        return build_app(_dsn(), self._secrets, suppression_key=suppression_key_from_environment())
+        key, zone = suppression_key_from_environment(), time_zone_from_environment()
+        return build_app(_dsn(), self._secrets, suppression_key=key, time_zone=zone)
 
 
 def _pages() -> Any:

@@ -11,7 +11,11 @@ ENVIRONMENT_NAME = "WHATSAPP_WEBHOOK_SECRETS"
 _SECRET = re.compile(r"[A-Za-z0-9_-]{16,128}")
 
 
-class SecretsProblem(Exception):
+class SettingsProblem(Exception):
+    """A setting of the webhook cannot be used."""
+
+
+class SecretsProblem(SettingsProblem):
     """The configured secrets cannot be used; the message says which entity's and never shows one."""
 
 

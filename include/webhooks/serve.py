@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+from zoneinfo import available_timezones
 
 import uvicorn
 
 from include.subscriptions import suppression_key_from_environment
 from include.webhooks.app import CM_TIME_ZONE, build_app
 from include.webhooks.patience import PatientProtocol
-from include.webhooks.secrets import secrets_from_environment
+from include.webhooks.secrets import SettingsProblem, secrets_from_environment
 
 TIME_ZONE_VARIABLE = "WHATSAPP_CM_TIME_ZONE"
 # More requests at once than this are answered 503 by the server itself.
@@ -22,14 +23,14 @@ def serve(dsn: str, *, host: str, port: int) -> None:
     database.
 
     Settings from the environment: WHATSAPP_WEBHOOK_SECRETS, WHATSAPP_SUPPRESSION_KEY, WHATSAPP_CM_TIME_ZONE. Raises
-    SecretsProblem, SuppressionKeyProblem.
+    SettingsProblem, SuppressionKeyProblem.
     """
     # The committing thread waits for the interpreter at most this long (5 ms by default), and so does every request.
     sys.setswitchinterval(0.001)
     app = build_app(
         dsn,
         secrets_from_environment(),
-        time_zone=os.environ.get(TIME_ZONE_VARIABLE) or CM_TIME_ZONE,
+        time_zone=time_zone_from_environment(),
         suppression_key=suppression_key_from_environment(),
     )
     config = uvicorn.Config(
@@ -48,3 +49,13 @@ def serve(dsn: str, *, host: str, port: int) -> None:
         timeout_graceful_shutdown=20,
     )
     uvicorn.Server(config).run()
+
+
+def time_zone_from_environment() -> str:
+    """The zone of times in status reports: WHATSAPP_CM_TIME_ZONE, else Dutch time. Raises SettingsProblem."""
+    zone = os.environ.get(TIME_ZONE_VARIABLE) or CM_TIME_ZONE
+    if zone not in available_timezones():
+        raise SettingsProblem(
+            f"{TIME_ZONE_VARIABLE} is {zone!r}, which is no IANA time zone such as Europe/Amsterdam."
+        )
+    return zone

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from include.webhooks.secrets import Secrets, SecretsProblem, secrets_from_environment
+from include.webhooks import (
+    Secrets,
+    SecretsProblem,
+    SettingsProblem,
+    secrets_from_environment,
+    time_zone_from_environment,
+)
 
 OLD, NEW, OTHER = "old-secret-0123456789", "new-secret-0123456789", "other-secret-012345678"
 
@@ -34,3 +40,11 @@ def test_what_cannot_be_used_is_refused_without_showing_it(
 def test_an_unguessable_secret_is_required() -> None:
     with pytest.raises(SecretsProblem, match="acme"):
         Secrets({"acme": ["0123456789"]})
+
+
+def test_the_time_zone_of_the_setting_must_exist(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WHATSAPP_CM_TIME_ZONE", raising=False)
+    assert time_zone_from_environment() == "Europe/Amsterdam"
+    monkeypatch.setenv("WHATSAPP_CM_TIME_ZONE", "Amsterdam")
+    with pytest.raises(SettingsProblem, match="WHATSAPP_CM_TIME_ZONE is 'Amsterdam'"):
+        time_zone_from_environment()
