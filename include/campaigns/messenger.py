@@ -11,8 +11,8 @@ from typing import Any, Literal, Protocol
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """One message of one ledger row, complete. `phone` is E.164; `payloads` are the quick replies' in their
-    order.
+    """One message of one ledger row, complete. `phone` is E.164; `payloads` are the quick replies', each with its
+    button's index; `url_parts` what a URL button's address ends with for this person.
     """
 
     phone: str = field(repr=False)
@@ -25,6 +25,7 @@ class Outgoing:
     fallback_text: str = field(repr=False)
     groupings: tuple[str, str, str]
     header_media: tuple[Literal["image", "video", "document"], str] | None = None
+    url_parts: tuple[tuple[int, str], ...] = field(default=(), repr=False)
 
 
 class Result(Protocol):

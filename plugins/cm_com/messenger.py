@@ -43,7 +43,7 @@ class Outgoing(Protocol):
     """What :meth:`CmComMessenger.encode` takes: one template message as an engine has it, whoever defines it.
 
     ``phone`` in E.164; ``variables``: the body's texts; ``payloads``: the quick replies', each with its
-    index.
+    index; ``url_parts``: what fills the variable of a URL button, each with its index.
     """
 
     @property
@@ -60,6 +60,8 @@ class Outgoing(Protocol):
     def variables(self) -> Sequence[str]: ...
     @property
     def payloads(self) -> Sequence[tuple[int, str]]: ...
+    @property
+    def url_parts(self) -> Sequence[tuple[int, str]]: ...
     @property
     def fallback_text(self) -> str: ...
     @property
@@ -143,7 +145,8 @@ class CmComMessenger:
                 content=message.fallback_text,
                 body=[Text(text) for text in message.variables],
                 buttons=[
-                    Button(index=index, kind="quick_reply", value=value) for index, value in message.payloads
+                    *(Button(index=index, kind="quick_reply", value=value) for index, value in message.payloads),
+                    *(Button(index=index, kind="url", value=value) for index, value in message.url_parts),
                 ],
                 groupings=message.groupings,
                 header=_media(*message.header_media) if message.header_media else None,

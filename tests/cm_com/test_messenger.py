@@ -46,7 +46,13 @@ async def test_encoded_messages_are_what_the_engine_meant(simulator: Simulator) 
     template = sent["richContent"]["conversation"][0]["template"]["whatsapp"]
     assert (sent["from"], sent["to"]) == ("0031687654321", [{"number": "0031612345999"}])
     assert sent["customGrouping2"] == "b"
-    assert [component["type"] for component in template["components"]] == ["body", "button"]
+    assert [component["type"] for component in template["components"]] == ["body", "button", "button"]
+    assert template["components"][2] == {
+        "type": "button",
+        "sub_type": "url",
+        "index": 1,
+        "parameters": [{"type": "text", "text": "3kTMd2"}],
+    }
 
 
 async def test_a_bad_message_does_not_spoil_the_others(simulator: Simulator) -> None:
@@ -313,6 +319,7 @@ class Outgoing:
     language: str = "en"
     variables: tuple[str, ...] = (SECRET_TEXT,)
     payloads: tuple[tuple[int, str], ...] = ((0, "STOP"),)
+    url_parts: tuple[tuple[int, str], ...] = ((1, "3kTMd2"),)
     fallback_text: str = "Your order"
     groupings: tuple[str, str, str] = field(default=("a", "b", "c"))
     header_media: tuple[str, str] | None = None
