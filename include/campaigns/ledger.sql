@@ -12,12 +12,13 @@ with due as (
     order by m.wave, m.not_before
     limit :messages
     for update skip locked
-), looked_up as (
+), looked_up as materialized (
     select due.*, s.phone, s.consent_event_id, s.status, s.entity, s.person_hash,
            coalesce(s.time_zone, :entity_zone) as zone,
            statement_timestamp() at time zone coalesce(s.time_zone, :entity_zone) as moment
     from due join subscription s on s.id = due.subscription_id
-), judged as (
+), judged as materialized (
+    -- materialized, or every mention of the reason below is another look at the suppressions and past messages
     select l.*,
            case
                when l.status = 'unsubscribed' then 'opted_out'
@@ -28,7 +29,7 @@ with due as (
                    select count(*)
                    from campaign_message o join campaign c on c.id = o.campaign_id and c.month = o.month
                    where o.subscription_id = l.subscription_id and o.campaign_id <> :campaign_id
-                     and o.month >= :recent_month and o.claimed_at > statement_timestamp() - interval '7 days'
+                     and c.month >= :recent_month and o.month >= :recent_month and o.claimed_at > statement_timestamp() - interval '7 days'
                      and o.state in ('sending', 'uncertain', 'accepted', 'delivered', 'read')
                      and c.entity = l.entity and c.parameters ->> 'category' = 'marketing') then 'frequency_cap'
                when :window_start::time is not null
@@ -68,6 +69,8 @@ set state = case when m.state in ('sending', 'uncertain') then t.state else m.st
 from unnest(:people::bigint[], :attempts::smallint[], :states::text[], :codes::integer[])
      as t (subscription_id, attempt, state, code)
 where m.month = :month and m.campaign_id = :campaign_id and m.subscription_id = t.subscription_id
+  -- said twice so that the key's index is asked for these rows, whatever the statistics of a new campaign say
+  and m.subscription_id = any (:people::bigint[])
   and m.attempt = t.attempt
   and (m.state = 'sending'
        or (m.state = 'uncertain' and t.state in ('accepted', 'rejected'))
