@@ -145,7 +145,10 @@ class CmComMessenger:
                 content=message.fallback_text,
                 body=[Text(text) for text in message.variables],
                 buttons=[
-                    *(Button(index=index, kind="quick_reply", value=value) for index, value in message.payloads),
+                    *(
+                        Button(index=index, kind="quick_reply", value=value)
+                        for index, value in message.payloads
+                    ),
                     *(Button(index=index, kind="url", value=value) for index, value in message.url_parts),
                 ],
                 groupings=message.groupings,
