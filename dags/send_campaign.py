@@ -17,7 +17,7 @@ from typing import Any
 
 from airflow.sdk import DAG, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException
-from wiring.access import cm_com, database
+from wiring.access import cm_com, database, suppression_key
 from wiring.campaign import PlanApproval, SendPlanned
 from wiring.entities import entity_dag, messages, readable_entities
 from wiring.errors import task_errors
@@ -78,6 +78,7 @@ def send_test(entity: str) -> dict[str, object]:
         messages_per_second=hook.settings.messages_per_second,
         dsn=database(),
         now=datetime.now(UTC),
+        link_key=suppression_key(),
     )
     return {"sent": sent}
 

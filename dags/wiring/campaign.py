@@ -10,7 +10,7 @@ from airflow.providers.standard.triggers.temporal import DateTimeTrigger
 from airflow.sdk import BaseOperator, Context
 
 from include.entities import load_entity
-from wiring.access import cm_com, daily_limit, database
+from wiring.access import cm_com, daily_limit, database, suppression_key
 from wiring.errors import task_errors
 
 # A paused campaign is looked at again so often; the pause itself works at once, in the database.
@@ -74,7 +74,12 @@ class SendPlanned(BaseOperator):
             settings,
             self.planned["campaign_id"],
             hook.messenger,
-            SendSettings(worker=f"send-{self.worker}", messages_per_second=rate, daily=daily_limit(hook)),
+            SendSettings(
+                worker=f"send-{self.worker}",
+                messages_per_second=rate,
+                daily=daily_limit(hook),
+                link_key=suppression_key(),
+            ),
             dsn=database(),
         )
         self.log.info("worker=%s ended=%s %s", self.worker, done.ended, dict(done.counts))

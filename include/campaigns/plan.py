@@ -14,6 +14,7 @@ from include.campaigns.errors import ParametersChanged, ParametersInvalid
 from include.campaigns.parameters import CampaignParameters, Window
 from include.database import connect, named_sql, require_current
 from include.entities import Entity, Template
+from include.links import store_links
 
 SQL = named_sql(__file__, "plan.sql")
 # A window that covers the day is none: nobody's clock has to be asked.
@@ -129,6 +130,8 @@ def _write(
                 "expires_at": expires_at,
             },
         )
+        used = [entity.template(item) for item in dict.fromkeys(parameters.template_names())]
+        store_links(conn, entity, used, campaign_id=created["id"], name=parameters.name)
         SQL.close_plan(conn, campaign_id=created["id"], month=month, parameters_hash=parameters.hash, now=now)
     campaign: dict[str, Any] = SQL.campaign_of_run(conn, entity=entity.name, run_key=run_key)
     return campaign

@@ -24,6 +24,7 @@ def rehearse(
     messages_per_second: int,
     dsn: str,
     now: datetime,
+    link_key: bytes | None = None,
 ) -> int:
     """Send the campaign's message to the entity's `test_records`; returns how many were accepted.
 
@@ -53,5 +54,5 @@ def rehearse(
         now=now,
     )
     approve(dsn=dsn, campaign_id=plan.campaign_id, plan_hash=plan.plan_hash, approved_by="test", now=now)
-    settings = SendSettings(worker="test", messages_per_second=messages_per_second)
+    settings = SendSettings(worker="test", messages_per_second=messages_per_second, link_key=link_key)
     return send(entity, plan.campaign_id, messenger, settings, dsn=dsn).counts["accepted"]

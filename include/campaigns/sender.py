@@ -32,6 +32,7 @@ from include.campaigns.reference import grouping
 from include.campaigns.states import SQL as STATES
 from include.database import connect, require_current
 from include.entities import Entity, Template
+from include.links import CampaignLinks, LinkTokens, campaign_links
 
 log = logging.getLogger(__name__)
 # The gateway's own code for "another field": what we found before sending (docs/sending.md).
@@ -52,7 +53,10 @@ class SendReport:
 
 @dataclass(frozen=True, slots=True)
 class SendSettings:
-    """How one worker sends. `patience`: seconds without any success before the task gives up (and is retried)."""
+    """How one worker sends. `patience`: seconds without any success before the task gives up (and is retried).
+
+    `link_key`: to make the links of buttons that are counted; needed by campaigns that have such buttons only.
+    """
 
     worker: str
     messages_per_second: int
@@ -61,6 +65,7 @@ class SendSettings:
     pause_between_looks: float = 0.2
     limits: Limits = field(default_factory=Limits)
     daily: DailyLimit = field(default_factory=DailyLimit)
+    link_key: bytes | None = field(default=None, repr=False)
 
 
 def send(
@@ -83,6 +88,12 @@ def send(
         campaign = STATES.campaign(conn, campaign_id=campaign_id)
         if campaign is None or campaign["approved_at"] is None:
             raise CampaignNotReady(f"Campaign {campaign_id} was not approved; nothing was sent.")
+        links = campaign_links(conn, campaign_id)
+        if links and settings.link_key is None:
+            raise CampaignNotReady(
+                f"Campaign {campaign_id} has buttons whose clicks are counted, and this sender was given no key to "
+                "make their links with; nothing was sent."
+            )
         # What an earlier process of this worker left in flight. If it is still alive (a zombie), its own answers
         # overrule this; it is never claimed again either way.
         left_behind = SQL.call_uncertain(
@@ -90,7 +101,7 @@ def send(
         )
     if left_behind:
         log.warning("campaign=%s uncertain=%s left behind by an earlier attempt", campaign_id, left_behind)
-    work = _Worker(campaign, entity, messenger, settings, dsn)
+    work = _Worker(campaign, entity, messenger, settings, dsn, links)
     asyncio.run(work.run())
     log.info(
         "campaign=%s worker=%s ended=%s %s",
@@ -110,8 +121,11 @@ class _Worker:
         messenger: Callable[[], Any],
         settings: SendSettings,
         dsn: str,
+        links: CampaignLinks,
     ) -> None:
         self._campaign = campaign
+        self._links = links
+        self._tokens = LinkTokens(settings.link_key or b"")
         self._templates = templates_by_variant(entity, campaign["parameters"])
         self._conditions = _conditions(entity, campaign)
         self._open_messenger = messenger
@@ -252,6 +266,10 @@ class _Worker:
             fallback_text=template.fallback_text,
             groupings=(grouping(self._campaign["id"]), self._campaign["entity"], "airflow-whatsapp"),
             header_media=(text.header_media, media) if text.header_media and media else None,
+            url_parts=tuple(
+                (index, self._tokens.make(link, row["subscription_id"]))
+                for index, link in self._links.get((template.name, row["language"]), ())
+            ),
         )
 
     async def _nothing_to_do(self, ledger: LaneLedger, again_at: datetime | None) -> bool:

@@ -8,6 +8,7 @@ import re
 from datetime import date, time
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
 import phonenumbers
@@ -110,6 +111,13 @@ class Retention(Model):
     inactive_person_days: int = Field(default=1095, ge=30)
 
 
+class LinkSettings(Model):
+    """What a counted link adds to its target; `utm_source: null` adds nothing."""
+
+    utm_source: str | None = Field(default="whatsapp", max_length=80)
+    utm_medium: str | None = Field(default="message", max_length=80)
+
+
 class Roles(Model):
     """Airflow roles that may work with this entity's Dags and pages."""
 
@@ -148,6 +156,7 @@ class EntityFile(Model):
     forwards: tuple[Forward, ...] = Field(default=(), description="where replies are sent on to")
     schedules: Schedules = Schedules()
     retention: Retention = Retention()
+    links: LinkSettings = LinkSettings()
     roles: Roles = Roles()
 
     @model_validator(mode="after")
@@ -255,13 +264,29 @@ class Variable(Model):
         return self
 
 
+def _web_address(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme != "https" or not parts.hostname or "@" in parts.netloc or "\\" in value:
+        raise ValueError("it is not an address such as https://www.example.org/sale")
+    return value
+
+
 class Button(Model):
     """A template's button, in the template's order."""
 
     type: Literal["quick_reply", "url"]
     text: str = Field(max_length=25)
     payload: str | None = None
-    url: str | None = None
+    url: str | None = Field(default=None, description="as approved, such as https://go.example.org/l/{{1}}")
+    target: (
+        Annotated[str, Field(pattern=r"^[!-~]+$", max_length=2000), AfterValidator(_web_address)] | None
+    ) = Field(default=None, description="where a counted link leads: https, in ASCII (percent-encoded)")
+
+    @model_validator(mode="after")
+    def _link(self) -> Self:
+        if self.target is not None and (self.type != "url" or not (self.url or "").endswith("/l/{{1}}")):
+            raise ValueError("target needs a url button whose url ends with /l/{{1}}, see docs/webhooks.md")
+        return self
 
 
 class TemplateText(Model):

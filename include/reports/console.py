@@ -31,7 +31,7 @@ def report_text(funnel: Funnel, *, now: datetime | None = None) -> str:
         _step(funnel, "Read", funnel.read, funnel.read_rate, "delivered"),
         *(
             [_step(funnel, "Clicked", funnel.clicked, funnel.click_rate, "delivered")]
-            if funnel.clicked
+            if funnel.clicked or funnel.links
             else []
         ),
         _step(funnel, "Replied", funnel.replied, funnel.reply_rate, "delivered"),

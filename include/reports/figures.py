@@ -52,7 +52,12 @@ FIGURES: Final[dict[str, Figure]] = {
         "m.state = 'read'",
         of="delivered",
     ),
-    "clicked": Figure("Clicked", "Unique clickers ÷ Delivered", "m.clicked_at is not null", of="delivered"),
+    "clicked": Figure(
+        "Clicked",
+        "People who opened a link of the message ÷ Delivered; previews and scanners are not counted",
+        "m.clicked_at is not null",
+        of="delivered",
+    ),
     "replied": Figure(
         "Replied",
         "First reply within 72 hours of delivery, per person ÷ Delivered",

@@ -18,7 +18,9 @@ LIFETIME = timedelta(days=31)
 
 @dataclass(frozen=True, slots=True)
 class Funnel:
-    """Every figure of one campaign. Counts are people; rates 0 to 1, None where nothing was delivered."""
+    """Every figure of one campaign. Counts are people (`clicks` are not); rates 0 to 1, None where nothing was
+    delivered.
+    """
 
     campaign_id: int
     entity: str
@@ -39,6 +41,7 @@ class Funnel:
     delivered: int
     read: int
     clicked: int
+    clicks: int
     replied: int
     opted_out: int
     balance: int
@@ -54,6 +57,7 @@ class Funnel:
     hours: tuple[Row, ...]
     variants: tuple[Row, ...]
     times: tuple[Row, ...]
+    links: tuple[Row, ...]
 
     @property
     def delivery_rate(self) -> float | None:
@@ -112,6 +116,7 @@ def funnel(conn: psycopg.Connection[Any], campaign_id: int, *, live: bool = Fals
             rollup.hours,
             rollup.variants,
             rollup.times,
+            rollup.links,
         )
     return _build(
         header,
@@ -121,6 +126,7 @@ def funnel(conn: psycopg.Connection[Any], campaign_id: int, *, live: bool = Fals
         SQL.read_hours(conn, campaign_id=campaign_id),
         SQL.read_variants(conn, campaign_id=campaign_id),
         SQL.read_times(conn, campaign_id=campaign_id),
+        SQL.read_links(conn, campaign_id=campaign_id),
     )
 
 
@@ -133,7 +139,9 @@ def campaigns(conn: psycopg.Connection[Any], entities: str | Sequence[str], *, m
 def _build(header: Row, totals: Row, *parts: Any) -> Funnel:
     names = [field.name for field in fields(Funnel)]
     known: dict[str, Any] = {**header, **totals, "campaign_id": header["id"]}
-    known |= zip(("reasons", "countries", "hours", "variants", "times"), map(tuple, parts), strict=True)
+    known |= zip(
+        ("reasons", "countries", "hours", "variants", "times", "links"), map(tuple, parts), strict=True
+    )
     return Funnel(**{name: known[name] for name in names})
 
 

@@ -118,6 +118,17 @@ where month = :month and campaign_id = :campaign_id
 group by coalesce(variant, ''), attempt
 order by variant, attempt;
 
+-- name: count_links(campaign_id)
+-- Tracked buttons: people, their clicks, and fetches by machines.
+select l.id as link_id, l.template, l.language, l.button, l.label, l.target,
+       count(*) filter (where not k.is_robot) as people,
+       coalesce(sum(k.clicks) filter (where not k.is_robot), 0)::bigint as clicks,
+       coalesce(sum(k.clicks) filter (where k.is_robot), 0)::bigint as robots
+from link l left join link_click k on k.link_id = l.id
+where l.campaign_id = :campaign_id
+group by l.id
+order by clicks desc, l.id;
+
 -- name: count_hours(month, campaign_id)
 -- What happened in each hour (UTC). People with the same hours are counted together first: a few thousand groups
 -- instead of five rows per person, half the time (200,000 people).
@@ -170,24 +181,24 @@ cross join lateral (values ('deliver', deliver_messages, deliver_p, deliver_5, d
 where m.messages > 0
 order by m.measure;
 
--- name: write_campaign(campaign_id, target, excluded, planned, waiting, sending, uncertain, expired, rejected, accepted, awaiting, failed, delivered, read, clicked, replied, opted_out, balance, cost, cost_currency, cost_estimated, cost_unpriced, last_accepted_at, refreshed_at)!
+-- name: write_campaign(campaign_id, target, excluded, planned, waiting, sending, uncertain, expired, rejected, accepted, awaiting, failed, delivered, read, clicked, clicks, replied, opted_out, balance, cost, cost_currency, cost_estimated, cost_unpriced, last_accepted_at, refreshed_at)!
 -- The funnel of one campaign, new or replaced.
 merge into report_campaign old
 using (select :campaign_id::bigint as campaign_id) new on old.campaign_id = new.campaign_id
 when matched then update set
     target = :target, excluded = :excluded, planned = :planned, waiting = :waiting, sending = :sending,
     uncertain = :uncertain, expired = :expired, rejected = :rejected, accepted = :accepted, awaiting = :awaiting,
-    failed = :failed, delivered = :delivered, read = :read, clicked = :clicked, replied = :replied,
+    failed = :failed, delivered = :delivered, read = :read, clicked = :clicked, clicks = :clicks, replied = :replied,
     opted_out = :opted_out, balance = :balance, cost = :cost, cost_currency = :cost_currency,
     cost_estimated = :cost_estimated, cost_unpriced = :cost_unpriced, last_accepted_at = :last_accepted_at,
     refreshed_at = :refreshed_at
 when not matched then insert
     (campaign_id, target, excluded, planned, waiting, sending, uncertain, expired, rejected, accepted, awaiting, failed,
-     delivered, read, clicked, replied, opted_out, balance, cost, cost_currency, cost_estimated, cost_unpriced,
+     delivered, read, clicked, clicks, replied, opted_out, balance, cost, cost_currency, cost_estimated, cost_unpriced,
      last_accepted_at, refreshed_at)
 values
     (:campaign_id, :target, :excluded, :planned, :waiting, :sending, :uncertain, :expired, :rejected, :accepted,
-     :awaiting, :failed, :delivered, :read, :clicked, :replied, :opted_out, :balance, :cost, :cost_currency,
+     :awaiting, :failed, :delivered, :read, :clicked, :clicks, :replied, :opted_out, :balance, :cost, :cost_currency,
      :cost_estimated, :cost_unpriced, :last_accepted_at, :refreshed_at);
 
 -- name: forget_parts(campaign_id)!
@@ -195,7 +206,8 @@ values
 with reason as (delete from report_campaign_reason where campaign_id = :campaign_id),
      country as (delete from report_campaign_country where campaign_id = :campaign_id),
      hour as (delete from report_campaign_hour where campaign_id = :campaign_id),
-     variant as (delete from report_campaign_variant where campaign_id = :campaign_id)
+     variant as (delete from report_campaign_variant where campaign_id = :campaign_id),
+     link as (delete from report_campaign_link where campaign_id = :campaign_id)
 delete from report_campaign_time where campaign_id = :campaign_id;
 
 -- name: write_reason(campaign_id, bucket, reason, error_source, error_code, messages)*!
@@ -214,6 +226,10 @@ values (:campaign_id, :hour, :accepted, :delivered, :read, :replied, :opted_out)
 insert into report_campaign_variant
     (campaign_id, variant, attempt, target, accepted, delivered, read, clicked, replied, opted_out)
 values (:campaign_id, :variant, :attempt, :target, :accepted, :delivered, :read, :clicked, :replied, :opted_out);
+
+-- name: write_link(campaign_id, link_id, people, clicks, robots)*!
+insert into report_campaign_link (campaign_id, link_id, people, clicks, robots)
+values (:campaign_id, :link_id, :people, :clicks, :robots);
 
 -- name: write_time(campaign_id, measure, messages, p50, p90, p95, p99, within_5s, within_60s)*!
 insert into report_campaign_time (campaign_id, measure, messages, p50, p90, p95, p99, within_5s, within_60s)
@@ -248,6 +264,13 @@ select variant, attempt, target, accepted, delivered, read, clicked, replied, op
 from report_campaign_variant
 where campaign_id = :campaign_id
 order by variant, attempt;
+
+-- name: read_links(campaign_id)
+select l.id as link_id, l.template, l.language, l.button, l.label, l.target, coalesce(r.people, 0) as people,
+       coalesce(r.clicks, 0) as clicks, coalesce(r.robots, 0) as robots
+from link l left join report_campaign_link r on r.campaign_id = l.campaign_id and r.link_id = l.id
+where l.campaign_id = :campaign_id
+order by clicks desc, l.id;
 
 -- name: read_times(campaign_id)
 select measure, messages, p50, p90, p95, p99, within_5s, within_60s

@@ -56,6 +56,7 @@ def refresh_campaign(conn: psycopg.Connection[Any], campaign_id: int, *, now: da
         (SQL.write_hour, rollup.hours),
         (SQL.write_variant, rollup.variants),
         (SQL.write_time, rollup.times),
+        (SQL.write_link, rollup.links),
     ):
         if rows:
             write(conn, [{**row, "campaign_id": campaign_id} for row in rows])

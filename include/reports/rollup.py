@@ -29,6 +29,7 @@ class Rollup:
     hours: list[Row]
     variants: list[Row]
     times: list[Row]
+    links: list[Row]
 
 
 def count(conn: psycopg.Connection[Any], campaign_id: int) -> Rollup:
@@ -39,14 +40,16 @@ def count(conn: psycopg.Connection[Any], campaign_id: int) -> Rollup:
     header = campaign_header(conn, campaign_id)
     where = {"month": header["month"], "campaign_id": campaign_id}
     totals = _totals(header, SQL.count_states(conn, **where), list(SQL.count_costs(conn, **where)))
+    links = list(SQL.count_links(conn, campaign_id=campaign_id))
     return Rollup(
         header=header,
-        totals=totals,
+        totals={**totals, "clicks": sum(row["clicks"] for row in links)},
         reasons=list(SQL.count_reasons(conn, **where)),
         countries=list(SQL.count_countries(conn, **where)),
         hours=list(SQL.count_hours(conn, **where)),
         variants=list(SQL.count_variants(conn, **where)),
         times=list(SQL.count_times(conn, **where)),
+        links=links,
     )
 
 

@@ -1,5 +1,7 @@
 """The webhook as a raw ASGI app: `POST …/<secret>/status`, `POST …/<secret>/inbound`, and the older GET.
 
+`GET …/l/<token>` are the links of buttons whose clicks are counted (`include.links`).
+
 `POST …/<secret>/optin` takes the opt-ins of a source that sends them by itself; the secret says which source.
 Both of CM.com's paths take both shapes, for CM.com has a URL for each and they are easily exchanged. An answer is 200
 with nothing in it, and only after the commit; 503 asks CM.com to come again (statuses for 7 days, replies for a month);
@@ -15,9 +17,11 @@ from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from include import links
 from include.entities.load import load_entity
 from include.entities.models import Entity
 from include.entities.problems import EntityProblems
+from include.links import Click, LinkService, LinkTokens
 from include.webhooks.posts import Post, read_body, read_get, read_records, unreadable
 from include.webhooks.secrets import Secrets
 from include.webhooks.writer import Busy, Writer
@@ -40,10 +44,13 @@ _CLOSE = [(b"content-length", b"0"), (b"connection", b"close")]
 class Webhook:
     """The ASGI app. Mount it under any prefix, or serve it alone; `stop` commits what is waiting."""
 
-    def __init__(self, secrets: Secrets, writer: Writer, zone: ZoneInfo) -> None:
+    def __init__(
+        self, secrets: Secrets, writer: Writer, zone: ZoneInfo, links: LinkService | None = None
+    ) -> None:
         self._secrets = secrets
         self._writer = writer
         self._zone = zone
+        self._links = links
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or the server's start and end."""
@@ -59,6 +66,8 @@ class Webhook:
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         # Only the last two parts of the path count, so the app need not know where it is mounted.
         _, secret, kind = ("//" + scope["path"]).rsplit("/", 2)
+        if secret == links.PATH and self._links is not None:
+            return await self._links.answer(kind, scope, send)
         if kind == "health":
             return await _respond(send, 200, _EMPTY)
         read = self._reader(secret, kind, scope)
@@ -124,11 +133,21 @@ def build_app(
 ) -> Webhook:
     """The webhook for these secrets. Opens nothing yet: the database is asked for with the first request.
 
-    `suppression_key`: to suppress a number that we do not hold and that says stop.
+    `suppression_key`: to suppress a number that we do not hold and that says stop, and to read the tokens of links:
+    without it there are no links.
     """
-    return Webhook(
-        secrets, Writer(dsn, load_entity=load, suppression_key=suppression_key), ZoneInfo(time_zone)
-    )
+    writer = Writer(dsn, load_entity=load, suppression_key=suppression_key)
+    service = None
+    if suppression_key is not None:
+        service = LinkService(dsn, LinkTokens(suppression_key), lambda click: _queued(writer, click))
+    return Webhook(secrets, writer, ZoneInfo(time_zone), service)
+
+
+def _queued(writer: Writer, click: Click) -> asyncio.Future[bool] | None:
+    try:
+        return writer.submit(Post((), clicks=[click]))
+    except Busy:
+        return None
 
 
 async def _body(receive: Receive) -> bytes | None:

@@ -11,6 +11,7 @@ import msgspec
 
 from include.inbound import Inbound, Unreadable, from_webhook
 from include.inbound.messages import storable
+from include.links import Click
 from include.message_log.events import StatusEvent
 from include.message_log.redact import redact
 from include.webhooks.statuses import StatusUnreadable, read_exact, read_folded, read_query
@@ -41,11 +42,13 @@ class Post(msgspec.Struct, frozen=True):
     messages: list[Inbound] = []
     asides: list[Aside] = []
     records: list[Pushed] = []
+    clicks: list[Click] = []
 
     @property
     def size(self) -> int:
         """How many rows it may write."""
-        return len(self.statuses) + len(self.messages) + len(self.asides) + len(self.records)
+        rows = len(self.statuses) + len(self.messages) + len(self.asides) + len(self.records)
+        return rows + len(self.clicks)
 
 
 def read_body(body: bytes, *, entities: tuple[str, ...], zone: ZoneInfo, now: datetime) -> Post:

@@ -23,6 +23,7 @@ from psycopg.errors import DeadlockDetected, SerializationFailure
 from include.database import connect, named_sql, require_current
 from include.entities.models import Entity
 from include.inbound import record_inbound
+from include.links import record_clicks
 from include.message_log.events import StatusEvent, apply_events
 from include.message_log.redact import redact
 from include.webhooks.posts import Aside, Post, Pushed
@@ -140,6 +141,8 @@ class Writer:
         return [True] * len(posts)
 
     def _set_aside(self, post: Post, error: str) -> bool:
+        if not post.entities:
+            return False  # clicks: nobody repeats them
         named = [status.reference for status in post.statuses]
         kept = [Aside(f"refused_{error}", redact(reference)) for reference in named] or [
             Aside(f"refused_{error}")
@@ -176,6 +179,9 @@ class Writer:
         for source in sorted({record.source for post in posts for record in post.records}):
             records = [record for post in posts for record in post.records if record.source == source]
             SQL.push(conn, entity=names[0], source=source, records=_json(records), now=datetime.now(UTC))
+        clicks = [click for post in posts for click in post.clicks]
+        if clicks:
+            record_clicks(conn, clicks)
         for post in posts:
             for aside in post.asides:
                 SQL.set_aside(conn, entity=names[0], reason=aside.reason, body=aside.body)

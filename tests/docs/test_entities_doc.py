@@ -27,6 +27,7 @@ MODELS: dict[str, type[models.Model]] = {
     "forwards": models.Forward,
     "schedules": models.Schedules,
     "retention": models.Retention,
+    "links": models.LinkSettings,
     "roles": models.Roles,
     "sources/name.yaml": models.Source,
     "columns": models.Columns,

@@ -88,7 +88,10 @@ def register_templates(simulator: Simulator, entity: Entity) -> None:
                 language=language,
                 category=template.category.upper(),
                 body_variables=len(template.variables),
-                buttons=[{"type": button.type, "text": button.text} for button in text.buttons],
+                buttons=[
+                    {"type": button.type, "text": button.text, "variable": button.target is not None}
+                    for button in text.buttons
+                ],
                 status="APPROVED",
             )
 

@@ -14,7 +14,7 @@ import orjson
 from aiohttp import web
 
 from include.simulator.gateway import clock
-from include.simulator.gateway.courier import Courier
+from include.simulator.gateway.courier import VISIT, Courier
 from include.simulator.gateway.fates import NAMES, state, timeline
 from include.simulator.gateway.faults import Faults, read
 from include.simulator.gateway.gateway import Gateway
@@ -177,13 +177,14 @@ class Control:
                     {"code": each.code, "error": each.error, "at": row.arrived + each.after}
                     for each in events
                 ],
-                "pushed": [{"code": code, "at": at} for code, at in pushes.get(row.id, ())],
+                "pushed": [{"code": code, "at": at} for code, at in pushes.get(row.id, ()) if code != VISIT],
                 "message": orjson.loads(sent) if sent else None,
             }
 
     def _truth(self) -> Iterator[dict[str, Any]]:
         now = clock.now()
         answers = {each.message: bool(each.stop) for each in self._gateway.journal.inbound() if each.message}
+        pushes = self._gateway.journal.pushes()
         for row in self._gateway.journal.messages():
             if row.code:
                 continue
@@ -199,6 +200,7 @@ class Control:
                 "final_code": final.error,
                 "replied": row.id in answers,
                 "stopped": answers.get(row.id, False),
+                "clicked": any(code == VISIT for code, _ in pushes.get(row.id, ())),
             }
 
     def _past(self, row: MessageRow) -> list[Any]:

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import aiohttp
 
 from include.simulator.gateway import clock
-from include.simulator.gateway.fates import Event, reply_after, timeline
+from include.simulator.gateway.fates import Event, reply_after, timeline, visit_after
 from include.simulator.gateway.faults import Fault, Faults
 from include.simulator.gateway.gateway import Gateway
 from include.simulator.gateway.journal import InboundRow, MessageRow
@@ -29,6 +29,9 @@ from include.simulator.gateway.settings import Settings
 _NOTHING: Set[int] = frozenset()
 _SHORTEST_RETRY = 0.2  # real seconds, however fast simulated time runs
 _REPLY = -1  # an event that is no status: the person answers
+VISIT = -2  # … or opens the address of the message's URL button
+_PHONE = "Mozilla/5.0 (Linux; Android 15; Pixel 8) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0 Mobile"
+_SCANNER = "WhatsApp/2.25.20 A"
 
 
 class _Post(NamedTuple):
@@ -181,7 +184,14 @@ class Courier:
         person = self._gateway.population.person(message.recipient)
         events = timeline(message, person, self._settings) if pushes else ()
         after = reply_after(message, person, self._settings)
-        return events if after is None else (*events, Event(after, _REPLY, ""))
+        answer = () if after is None else (Event(after, _REPLY, ""),)
+        account = self._gateway.accounts.by_id(message.account)
+        if account is None or account.link_url is None:
+            return (*events, *answer)
+        visit = self._gateway.population.visit(message.recipient)
+        after = visit_after(message, visit, person, self._settings)
+        opened = () if after is None else (Event(after, VISIT, ""),)
+        return tuple(sorted((*events, *answer, *opened), key=lambda event: event.after))
 
     async def _handle(self, item: _Next | _Post) -> None:
         if isinstance(item, _Post):
@@ -199,6 +209,8 @@ class Courier:
             inbound = self._people.answer(message)
             if inbound is not None:
                 self.push_inbound(inbound)
+        elif event.code == VISIT:
+            await self._visit(message)
         elif account is not None and account.webhook_url is not None:
             await self._post(self._status_post(account.webhook_url, message, event))
         if item.step + 1 < len(plan) and epoch == self._epoch:
@@ -215,6 +227,25 @@ class Courier:
             settings.webhook_give_up / settings.speed,
             lambda: self._gateway.journal.add("push", (message.id, event.code, clock.now())),
         )
+
+    async def _visit(self, message: MessageRow) -> None:
+        """A machine looks at the address, then the person opens it; what was opened is noted as pushed."""
+        url, visit = self._people.link(message), self._gateway.population.visit(message.recipient)
+        if url is None or visit is None:
+            return
+        epoch, opened = self._epoch, 0
+        fetches = [("HEAD", _SCANNER), ("GET", _SCANNER)] * visit.scanned + [("GET", _PHONE)] * visit.taps
+        for method, agent in fetches:
+            headers = {"User-Agent": agent}
+            try:
+                async with self._session.request(
+                    method, url, headers=headers, allow_redirects=False
+                ) as answer:
+                    opened += answer.status in (301, 302, 303, 307, 308) and agent == _PHONE
+            except (aiohttp.ClientError, TimeoutError, OSError):
+                continue
+        if opened and epoch == self._epoch:
+            self._gateway.journal.add("push", (message.id, VISIT, clock.now()))
 
     async def _post(self, post: _Post) -> None:
         epoch = self._epoch
@@ -240,8 +271,10 @@ def _spoilt(
     plan: tuple[Event, ...], fault: Fault, message: MessageRow, settings: Settings
 ) -> tuple[Event, ...]:
     draw = random.Random(f"{settings.seed}/{message.reference}/{message.recipient}")  # noqa: S311  repeatable on purpose
-    replies = [event for event in plan if event.code == _REPLY]
-    statuses = [event for event in plan if event.code != _REPLY and draw.random() >= fault.missing_share]
+    replies = [event for event in plan if event.code in (_REPLY, VISIT)]
+    statuses = [
+        event for event in plan if event.code not in (_REPLY, VISIT) and draw.random() >= fault.missing_share
+    ]
     if draw.random() < fault.disorder_share:
         times = [event.after for event in statuses]
         statuses = [

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from include.simulator.gateway.journal import MessageRow
-from include.simulator.gateway.population import Person
+from include.simulator.gateway.population import Person, Visit
 from include.simulator.gateway.settings import Settings
 
 ACCEPTED, DELIVERED, FAILED, READ = 0, 2, 3, 4
@@ -82,6 +82,16 @@ def reply_after(message: MessageRow, person: Person, settings: Settings) -> floa
     if last.code not in (DELIVERED, READ) or message.failure:
         return None
     return last.after + person.reply_after / settings.speed
+
+
+def visit_after(message: MessageRow, visit: Visit | None, person: Person, settings: Settings) -> float | None:
+    """Real seconds from a message's arrival until its URL button is opened, or None when it never is."""
+    if visit is None or message.channel == SMS:
+        return None
+    last = timeline(message, person, settings)[-1]
+    if last.code not in (DELIVERED, READ) or message.failure:
+        return None
+    return last.after + visit.after / settings.speed
 
 
 def state(events: tuple[Event, ...], age: float) -> Event | None:

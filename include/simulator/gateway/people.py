@@ -13,7 +13,7 @@ from include.simulator.gateway.journal import InboundRow, MessageRow
 from include.simulator.gateway.population import asks_to_stop, digits
 from include.simulator.gateway.settings import Account
 from include.simulator.gateway.shapes import Message
-from include.simulator.gateway.templates import quick_reply
+from include.simulator.gateway.templates import quick_reply, url_part
 from include.simulator.gateway.wire import read_message
 
 _NO_GROUPINGS = '["","",""]'
@@ -92,6 +92,13 @@ class People:
             message=message.id,
             stop=person.stop or asks_to_stop(text),
         )
+
+    def link(self, message: MessageRow) -> str | None:
+        """The address behind the message's URL button, as this account's people open it; None without one."""
+        account = self._gateway.accounts.by_id(message.account)
+        sent = _sent(self._gateway, message)
+        part = url_part(sent.template) if sent is not None and sent.template is not None else None
+        return f"{account.link_url}{part}" if account and account.link_url and part else None
 
     def write(self, writing: Writing) -> InboundRow:
         """A person writes of their own accord, or answers the message of `reference`. Raises LookupError for

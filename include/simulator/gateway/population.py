@@ -21,7 +21,7 @@ import hashlib
 import struct
 import unicodedata
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 import orjson
@@ -50,6 +50,8 @@ class Shares(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     click: float = 0.05
     reply: float = 0.04
     linked: float = 0.8  # of the replies: carries the reference of the message it answers
+    visit: float = 0.12  # tap the message's URL button, where the account has a `link_url`
+    scanned: float = 0.05  # a machine fetches the button's address too, whether or not the person taps
 
 
 class Override(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -67,6 +69,16 @@ class Override(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     reply_after: float | None = None
     stop: bool | None = None
     linked: bool | None = None
+    visit: bool | None = None
+    scanned: bool | None = None
+
+
+class Visit(NamedTuple):
+    """What happens to a message's URL button: how often the person taps it, and whether a machine fetches it before."""
+
+    after: float  # simulated seconds from the read, or the delivery
+    taps: int
+    scanned: bool
 
 
 class Person(msgspec.Struct, frozen=True, kw_only=True):
@@ -138,6 +150,24 @@ class Population:
         override = self._people.get(number)
         return _overridden(person, override) if override else person
 
+    def visit(self, number: str) -> Visit | None:
+        """What happens to the URL button of a message that reaches the number; None: nothing."""
+        number = digits(number)
+        if self.person(number).outcome not in ("read", "delivered"):
+            return None
+        # A draw of its own: who taps has nothing to do with who answers.
+        draw = hashlib.blake2b(number.encode(), digest_size=32, key=self._key, person=b"visit").digest()
+        tap, scan, twice, late = (each * _UNIT for each in _UNPACK(draw)[:4])
+        fixed = [rule for prefix, rule in self._rules if number.startswith(prefix)][:1]
+        fixed += [self._people[number]] if number in self._people else []
+        taps, scanned = tap < self._shares.visit, scan < self._shares.scanned
+        for override in fixed:
+            taps = taps if override.visit is None else override.visit
+            scanned = scanned if override.scanned is None else override.scanned
+        if not taps and not scanned:
+            return None
+        return Visit(5 + 1_800 * late**3, (2 if twice < 0.25 else 1) if taps else 0, scanned)
+
     def _drawn(self, number: str) -> Person:
         draw = hashlib.blake2b(number.encode(), digest_size=32, key=self._key).digest()
         fate, reads, answers, fast, late, word, slow, link = _UNPACK(draw)
@@ -199,7 +229,7 @@ def _overridden(person: Person, override: Override) -> Person:
     return msgspec.structs.replace(person, **changes)
 
 
-_FIELDS = Person.__struct_fields__
+_FIELDS = Person.__struct_fields__  # an override's `visit` and `scanned` are no fields of a person
 
 REPLIES = {
     "nl": (

@@ -70,13 +70,18 @@ class Template(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class Account(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """One product token and what belongs to it. An account without templates or senders accepts any."""
+    """One product token and what belongs to it. An account without templates or senders accepts any.
+
+    `link_url`: what people who tap a URL button put before its parameter, instead of the template's own address;
+    without it nobody taps.
+    """
 
     token: str = DEFAULT_TOKEN
     account: str = DEFAULT_ACCOUNT
     senders: tuple[str, ...] = ()
     webhook_url: str | None = None
     mo_url: str | None = None
+    link_url: str | None = None
     templates: tuple[Template, ...] = ()
 
 

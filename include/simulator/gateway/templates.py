@@ -65,6 +65,14 @@ def quick_reply(sent: WhatsAppTemplate, template: Template | None) -> tuple[str,
     return next(((each.text, each.text) for each in buttons if each.type == "quick_reply"), None)
 
 
+def url_part(sent: WhatsAppTemplate) -> str | None:
+    """What fills the variable of a message's first URL button, or None when it has none."""
+    for component in sent.components or ():
+        if (component.type or "").lower() == "button" and (component.sub_type or "").lower() == "url":
+            return next((each.text for each in component.parameters or () if each.text), None)
+    return None
+
+
 def _fits(template: Template, components: tuple[Component, ...]) -> bool:
     counts = {"header": 0, "body": 0}
     urls: set[int] = set()
