@@ -22,6 +22,7 @@ from wiring.campaign import PlanApproval, SendPlanned
 from wiring.entities import entity_dag, messages, readable_entities
 from wiring.errors import task_errors
 from wiring.form import campaign_form
+from wiring.questions import answered_by
 
 from include.entities import CampaignDefinition, Entity, load_entity
 
@@ -89,14 +90,11 @@ def workers(planned: Any, answer: Any) -> list[int]:
     """Record who approved which plan, and share the sending among workers."""
     from include.campaigns.states import approve as record
 
-    user = answer.get("responded_by_user") or {}
     record(
         dsn=database(),
         campaign_id=planned["campaign_id"],
         plan_hash=planned["plan_hash"],
-        approved_by=str(user.get("name") or user.get("id") or "unknown")
-        if isinstance(user, dict)
-        else str(user),
+        approved_by=answered_by(answer),
         now=datetime.now(UTC),
     )
     return list(range(get_current_context()["params"]["workers"]))

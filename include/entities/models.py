@@ -53,7 +53,12 @@ class Wording(Model):
     """What a person was shown when they said yes, by language. A changed text is a new wording id."""
 
     id: str = Field(pattern=r"^[A-Za-z0-9._-]{1,60}$")
-    valid_from: str | None = None
+    valid_from: date | None = None
+    privacy_notice: str | None = Field(
+        default=None, description="version of the privacy notice that was linked beside it"
+    )
+    evidence: str | None = Field(default=None, description="where a picture of the form is, or its hash")
+    approved_by: str | None = None
     texts: dict[Language, str] = Field(min_length=1)
 
 
@@ -65,6 +70,12 @@ class Guard(Model):
     )
     min_people: int = Field(
         default=1000, ge=0, description="below this many people known the guard is silent"
+    )
+    answer_hours: int = Field(
+        default=12,
+        ge=1,
+        le=168,
+        description="how long somebody is asked about a held run; then it stays held",
     )
 
 
@@ -239,6 +250,9 @@ class Source(Model):
     wording: str
     collection_point: str
     method: str = "checkbox"
+    double_opt_in: bool = Field(
+        default=False, description="a yes from here counts once the person has confirmed it in WhatsApp"
+    )
     contract: Contract = Contract()
     overlap_minutes: int = Field(
         default=60, ge=0, description="pull this much again, for rows that were committed late"

@@ -70,11 +70,12 @@ set last_inbound_at = greatest(last_inbound_at, :occurred_at), reachability = 'c
     reachability_at = greatest(reachability_at, :occurred_at), updated_at = statement_timestamp()
 where id = :subscription_id and (last_inbound_at is null or last_inbound_at < :occurred_at);
 
--- name: suppress(entity, person_hash, source)!
--- A number that we do not hold said no: whoever brings it later brings it suppressed. Repeatable.
-insert into suppression (entity, person_hash, reason, source)
-values (:entity, :person_hash, 'opted_out', :source)
-on conflict do nothing;
+-- name: suppress(entity, person_hash, source, said_at)!
+-- A number that we do not hold said no: whoever brings it later with an older yes brings it unsubscribed. Repeatable.
+insert into suppression as x (entity, person_hash, reason, source, said_at)
+values (:entity, :person_hash, 'opted_out', :source, :said_at)
+on conflict (entity, person_hash) do update set said_at = excluded.said_at
+where x.reason = 'opted_out' and excluded.said_at > x.said_at;
 
 -- name: campaign_name(campaign_id)$
 -- Read only.

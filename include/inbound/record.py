@@ -91,7 +91,9 @@ def _record(
     if best is None:
         if kind == "stop" and hashed is not None:
             for name in by_name:
-                SQL.suppress(conn, entity=name, person_hash=hashed, source=SOURCE)
+                SQL.suppress(
+                    conn, entity=name, person_hash=hashed, source=SOURCE, said_at=message.occurred_at
+                )
         return [kind, "strangers"]
     _note(conn, message, kind, best)
     if kind == "stop":

@@ -91,6 +91,7 @@ def _pull(
         collection_point=source.collection_point,
         method=source.method,
         wording_id=source.wording,
+        double_opt_in=source.double_opt_in,
     )
     reasons: Counter[str] = Counter()
     shape = ShapeOfPull()

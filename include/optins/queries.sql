@@ -46,14 +46,15 @@ where r.entity = :entity and r.source = :source and r.run_key = :run_key and f.s
 -- The files this run has read.
 insert into source_file (sync_run_id, name, mark) values (:run_id, :name, :mark);
 
--- name: open_run(entity, source, run_key, since, now, collection_point, method, wording_id)$
+-- name: open_run(entity, source, run_key, since, now, collection_point, method, wording_id, double_opt_in)$
 -- The run's row, new or taken up again. It becomes visible with everything that was pulled, or not at all.
-insert into sync_run (entity, source, run_key, state, since, started_at, collection_point, method, wording_id)
-values (:entity, :source, :run_key, 'pulling', :since, :now, :collection_point, :method, :wording_id)
+insert into sync_run (entity, source, run_key, state, since, started_at, collection_point, method, wording_id, double_opt_in)
+values (:entity, :source, :run_key, 'pulling', :since, :now, :collection_point, :method, :wording_id, :double_opt_in)
 on conflict (entity, source, run_key) do update
 set state = 'pulling', since = excluded.since, started_at = excluded.started_at, finished_at = null, watermark = null, shape = null,
     pulled = 0, staged = 0, rejected = 0, outcome = '{}', problem = null,
-    collection_point = excluded.collection_point, method = excluded.method, wording_id = excluded.wording_id
+    collection_point = excluded.collection_point, method = excluded.method, wording_id = excluded.wording_id,
+    double_opt_in = excluded.double_opt_in, released_by = null, asked_until = null
 returning id;
 
 -- name: close_run(watermark, shape, pulled, staged, rejected, run_id)!

@@ -1,6 +1,6 @@
 """The subscription table: consent ledger, present state, suppression, and word back to the sources."""
 
-from include.subscriptions.guard import GuardFigures
+from include.subscriptions.guard import GuardFigures, Release
 from include.subscriptions.ledger import grant, withdraw
 from include.subscriptions.projection import rebuild
 from include.subscriptions.propagate import propagate
@@ -16,6 +16,7 @@ from include.subscriptions.wordings import WordingChanged
 __all__ = [
     "GuardFigures",
     "ReconcileResult",
+    "Release",
     "SuppressionKeyProblem",
     "WordingChanged",
     "check_key",

@@ -28,6 +28,14 @@ class GuardFigures:
         return asdict(self)
 
 
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Somebody lets a held run through. `figures` are those that were looked at; None: whatever they are."""
+
+    by: str
+    figures: GuardFigures | None = None
+
+
 class GuardHeld(Exception):
     """The guard stopped a reconcile; nothing was changed."""
 
@@ -39,16 +47,21 @@ class GuardHeld(Exception):
         )
 
 
-def check(conn: psycopg.Connection[Any], entity: Entity, *, release: bool) -> GuardFigures:
-    """Compare what is decided with what the entity allows. Raises GuardHeld unless released."""
+def check(conn: psycopg.Connection[Any], entity: Entity, *, release: Release | None) -> GuardFigures:
+    """Compare what is decided with what the entity allows. Raises GuardHeld.
+
+    Of a released run only what goes beyond the figures that were looked at is judged: sources move on meanwhile.
+    """
     guard = entity.settings.guard
     flips = projection_queries.flips(conn)
-    most = max(flips["opted_out"], flips["opted_in"])
+    seen = release.figures if release and release.figures else GuardFigures(0, 0, None, guard.max_share)
+    most = max(flips["opted_out"] - seen.opted_out, flips["opted_in"] - seen.opted_in)
     # Counting 5M people takes half a second: not needed where even the fewest people for a guard would allow it.
     known = (
         queries.known_people(conn, entity=entity.name) if most > guard.max_share * guard.min_people else None
     )
     figures = GuardFigures(flips["opted_out"], flips["opted_in"], known, guard.max_share)
-    if known is not None and known >= guard.min_people and most > guard.max_share * known and not release:
+    trusted = release is not None and release.figures is None
+    if known is not None and known >= guard.min_people and most > guard.max_share * known and not trusted:
         raise GuardHeld(figures)
     return figures

@@ -1,4 +1,4 @@
-"""From the consent ledger to the present state of people. The rules stand in `projection.sql`, statement `decide`."""
+"""From the consent ledger to the present state of people. The rules: `projection.sql`, from `decide` on."""
 
 from __future__ import annotations
 
@@ -58,6 +58,8 @@ def project(conn: psycopg.Connection[Any], *, precedence: Iterable[str] | None) 
     if precedence is not None:
         queries.measure_held(conn)
     queries.decide(conn)
+    queries.decide_expired(conn)
+    queries.decide_pending(conn)
     if precedence is not None:
         queries.describe(conn, precedence=list(precedence))
 

@@ -61,7 +61,7 @@ join source_record k on k.subscription_id = t.subscription_id;
 
 -- name: decide()!
 -- The rules: what the ledger says about each person touched. The first row in this order is the state, so the order of the
--- ORDER BY is the order of the rules; nothing in it depends on when an event reached us.
+-- ORDER BY is the order of the rules; nothing in it depends on when an event reached us. Rules 6 and 7 follow.
 insert into projected (subscription_id, status, status_at, consent_event_id, action, source, source_record_id)
 with event as (
     select e.subscription_id, e.id, e.action, e.occurred_at, e.source, e.source_record_id,
@@ -69,7 +69,6 @@ with event as (
                when 'erase' then 'erased'
                when 'object' then 'unsubscribed'
                when 'withdraw' then 'unsubscribed'
-               when 'expire' then 'expired'
                else 'subscribed'
            end as says,
            -- The record that brought this grant speaks of another number now: it no longer vouches for this one.
@@ -78,6 +77,7 @@ with event as (
     from touched t
     join consent_event e on e.subscription_id = t.subscription_id
     left join held h on h.subscription_id = e.subscription_id and h.source = e.source and h.record_id = e.source_record_id
+    where not e.needs_confirmation and e.action <> 'expire'
 )
 select distinct on (subscription_id)
        subscription_id, case when moved_on then 'expired' else says end, occurred_at, id, action, source, source_record_id
@@ -86,8 +86,58 @@ order by subscription_id,
          says = 'erased' desc,                                                   -- 1. erasure is final
          moved_on,                                                               -- 2. a grant counts while its record names the number
          occurred_at desc,                                                       -- 3. the newest event wins
-         array_position(array['unsubscribed', 'expired', 'subscribed'], says),   -- 4. at one moment, "no" comes before "yes"
+         array_position(array['unsubscribed', 'subscribed'], says),              -- 4. at one moment, "no" comes before "yes"
          source, source_record_id, action;                                       -- 5. one outcome, whatever came first
+
+-- name: decide_expired()!
+-- 6. An expiry ends a yes that is no newer; it never takes the place of a no. Free of charge where nobody expired (a partial
+-- index).
+update projected d
+set status = 'expired', status_at = x.occurred_at, consent_event_id = x.id, action = x.action, source = x.source,
+    source_record_id = x.source_record_id
+from (
+    select distinct on (e.subscription_id) e.*
+    from touched t
+    join consent_event e on e.subscription_id = t.subscription_id and e.action = 'expire'
+    order by e.subscription_id, e.occurred_at desc, e.source, e.source_record_id
+) x
+where d.subscription_id = x.subscription_id and d.status = 'subscribed' and x.occurred_at >= d.status_at;
+
+-- name: decide_pending()!
+-- 7. A yes that needs a confirmation counts where nothing else was said, or something older that was no yes: the person is
+-- pending, until it is confirmed or expires. It never takes a subscription away. Free of charge where no source asks for
+-- confirmation (a partial index).
+with asked as materialized (
+    select distinct on (e.subscription_id) e.*, h.subscription_id is null as moved_on
+    from touched t
+    join consent_event e on e.subscription_id = t.subscription_id and e.needs_confirmation
+    left join held h on h.subscription_id = e.subscription_id and h.source = e.source and h.record_id = e.source_record_id
+    order by e.subscription_id, h.subscription_id is null, e.occurred_at desc, e.source, e.source_record_id
+), judged as materialized (
+    select a.subscription_id, coalesce(x.id, a.id) as id, coalesce(x.action, a.action) as action,
+           coalesce(x.occurred_at, a.occurred_at) as occurred_at, coalesce(x.source, a.source) as source,
+           coalesce(x.source_record_id, a.source_record_id) as source_record_id,
+           case when a.moved_on or x.id is not null then 'expired' else 'pending' end as status
+    from asked a
+    left join lateral (
+        select * from consent_event e
+        where e.subscription_id = a.subscription_id and e.action = 'expire' and e.occurred_at >= a.occurred_at
+        order by e.occurred_at desc, e.source, e.source_record_id
+        limit 1
+    ) x on true
+), lifted as (
+    update projected d
+    set status = j.status, status_at = j.occurred_at, consent_event_id = j.id, action = j.action, source = j.source,
+        source_record_id = j.source_record_id
+    from judged j
+    where d.subscription_id = j.subscription_id and j.status = 'pending'
+      and (d.status in ('unsubscribed', 'expired') and j.occurred_at > d.status_at
+           or d.status = 'expired' and d.action <> 'expire')  -- rule 2 put a grant aside whose record has moved on
+)
+insert into projected (subscription_id, status, status_at, consent_event_id, action, source, source_record_id)
+select j.subscription_id, j.status, j.occurred_at, j.id, j.action, j.source, j.source_record_id
+from judged j
+where not exists (select from projected d where d.subscription_id = j.subscription_id);
 
 -- name: describe(precedence)!
 -- Language and attributes of each person touched: each from the newest record that has it; records of one moment by the
@@ -132,6 +182,9 @@ with changed as (
     set status = d.status, status_at = d.status_at, consent_event_id = d.consent_event_id,
         attributes = coalesce(f.attributes, p.attributes),
         language = case when f.subscription_id is null then p.language else f.language end,
+        -- Whoever says yes again is tried again.
+        reachability = case when d.status in ('subscribed', 'pending') and p.reachability = 'unreachable'
+                                 and d.status_at > p.reachability_at then 'unknown' else p.reachability end,
         updated_at = :now
     from projected d
     join stood s on s.subscription_id = d.subscription_id
@@ -147,27 +200,30 @@ select was, became, count(*) as people from changed group by was, became;
 
 -- name: suppress(reason)!
 -- Whoever said no is on the suppression list, which every send consults and erasure does not empty (C10).
-insert into suppression as x (entity, person_hash, reason, source)
-select p.entity, p.person_hash, :reason, d.source
+insert into suppression as x (entity, person_hash, reason, source, said_at)
+select p.entity, p.person_hash, :reason, d.source, d.status_at
 from projected d
 join subscription p on p.id = d.subscription_id
 where d.status = 'unsubscribed' and p.person_hash is not null
 on conflict (entity, person_hash) do update
-set reason = excluded.reason, source = excluded.source
 -- A stronger reason is never replaced by a weaker one.
-where x.reason = 'opted_out' and excluded.reason <> 'opted_out';
+set reason = case when x.reason = 'opted_out' then excluded.reason else x.reason end,
+    source = case when x.reason = 'opted_out' then excluded.source else x.source end,
+    said_at = greatest(x.said_at, excluded.said_at)
+where x.reason = 'opted_out' and excluded.reason <> 'opted_out' or excluded.said_at > x.said_at;
 
 -- name: unsuppress()!
--- A newer yes lifts a person's own no; an objection, a platform's stop and an erasure stay.
+-- A newer yes lifts a person's own no; an objection, a platform's stop and an erasure stay. One that is to be confirmed lifts
+-- it too (the person is written to once, about that), and comes back here if it expires.
 with agreed as materialized (
-    select p.entity, p.person_hash
+    select p.entity, p.person_hash, d.status_at
     from projected d
     join subscription p on p.id = d.subscription_id
-    where d.status = 'subscribed'
+    where d.status in ('subscribed', 'pending')
 )
 delete from suppression x
 using agreed a
-where x.entity = a.entity and x.person_hash = a.person_hash and x.reason = 'opted_out';
+where x.entity = a.entity and x.person_hash = a.person_hash and x.reason = 'opted_out' and x.said_at < a.status_at;
 
 -- name: tell_sources(now)!
 -- Every record, in whatever source, that still says yes about somebody who said no is to be told. Once per no: what was

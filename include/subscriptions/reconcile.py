@@ -6,7 +6,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -15,7 +15,7 @@ from psycopg.types.json import Jsonb
 from include.database import connect, named_sql, require_current
 from include.entities import Entity
 from include.subscriptions import projection
-from include.subscriptions.guard import GuardFigures, GuardHeld, check
+from include.subscriptions.guard import GuardFigures, GuardHeld, Release, check
 from include.subscriptions.suppression import check_key, pads
 from include.subscriptions.wordings import record_wordings
 
@@ -29,7 +29,7 @@ class ReconcileResult:
 
     `people` counts those whose state changed, by `new`, `subscribed`, `unsubscribed`, `expired`, `pending`, `updated`
     (attributes or proof alone); `outcomes` the records per run; `rows_written` every row of every lasting table but the
-    runs' own, so that a rerun shows 0.
+    runs' own, so that a rerun shows 0. `ask`: held, and nobody is being asked about it yet.
     """
 
     state: str
@@ -39,10 +39,11 @@ class ReconcileResult:
     outcomes: Mapping[int, Mapping[str, int]] = field(default_factory=dict)
     rows_written: int = 0
     guard: GuardFigures | None = None
+    ask: bool = False
 
 
 def reconcile(
-    entity: Entity, *, dsn: str, key: bytes, now: datetime, release: bool = False
+    entity: Entity, *, dsn: str, key: bytes, now: datetime, release: Release | None = None
 ) -> ReconcileResult:
     """Take over every staged pull of an entity, and with `release` those the guard holds too.
 
@@ -63,8 +64,10 @@ def reconcile(
             queries.hold_runs(
                 conn, runs=list(runs), now=now, problem=str(held), figures=Jsonb(held.figures.as_dict())
             )
+            until = now + timedelta(hours=entity.settings.guard.answer_hours)
+            ask = queries.ask_about(conn, entity=entity.name, runs=list(runs), now=now, until=until) > 0
             logger.warning("Held the opt-ins of %s: %s", entity.name, held)
-            return ReconcileResult("held", tuple(runs), tuple(lost), guard=held.figures)
+            return ReconcileResult("held", tuple(runs), tuple(lost), guard=held.figures, ask=ask)
     logger.info("Reconciled %s: runs %s, people %s", entity.name, list(runs), dict(result.people))
     return ReconcileResult(
         "applied", tuple(runs), tuple(lost), result.people, result.outcomes, result.rows_written, result.guard
@@ -72,7 +75,7 @@ def reconcile(
 
 
 def _open_runs(
-    conn: psycopg.Connection[Any], entity: Entity, now: datetime, *, release: bool
+    conn: psycopg.Connection[Any], entity: Entity, now: datetime, *, release: Release | None
 ) -> tuple[dict[int, int], list[int]]:
     """The runs to take over with their staged rows, and those whose rows are gone."""
     states = ["staged", "held"] if release else ["staged"]
@@ -94,7 +97,7 @@ def _reconcile(
     key: bytes,
     now: datetime,
     *,
-    release: bool,
+    release: Release | None,
 ) -> ReconcileResult:
     name, ids = entity.name, list(runs)
     record_wordings(conn, entity)
@@ -110,6 +113,7 @@ def _reconcile(
     erased = queries.reject_erased(conn, entity=name)
     written = queries.prefer_longer_numbers(conn, now=now)
     written += queries.add_events(conn, entity=name, default_language=entity.settings.default_language)
+    queries.recall_stops(conn, entity=name)
     queries.touch(conn)
     written += queries.remember_records(conn, entity=name)
     queries.spread_withdrawals(conn, entity=name)
@@ -122,7 +126,13 @@ def _reconcile(
         people["unknown", row["status"]] = people.get(("unknown", row["status"]), 0) + row["people"]
     followed = projection.follow_up(conn, now=now)
     outcomes = _outcomes(conn, runs, changed, last_event)
-    queries.close_runs(conn, runs=ids, outcomes=[Jsonb(outcomes[run]) for run in ids], now=now)
+    queries.close_runs(
+        conn,
+        runs=ids,
+        outcomes=[Jsonb(outcomes[run]) for run in ids],
+        now=now,
+        released_by=release.by if release else None,
+    )
     queries.clear_staging(conn, runs=ids)
     written += sum(people.values()) + sum(followed.values())
     return ReconcileResult(

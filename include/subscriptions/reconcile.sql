@@ -18,15 +18,15 @@ set state = 'lost', finished_at = :now,
     problem = 'The staged rows are gone (the database server was restarted hard). The next pull brings them again.'
 where id = any (:runs::bigint[]);
 
--- name: add_wordings(entity, wording_id, language, wording, valid_from)*!
+-- name: add_wordings(entity, wording_id, language, wording, valid_from, privacy_notice, evidence, approved_by)*!
 -- What people were told. Safe to repeat; a text that is known keeps what it says.
-insert into consent_wording (entity, wording_id, language, wording, valid_from)
-values (:entity, :wording_id, :language, :wording, :valid_from)
+insert into consent_wording (entity, wording_id, language, wording, valid_from, privacy_notice, evidence, approved_by)
+values (:entity, :wording_id, :language, :wording, :valid_from, :privacy_notice, :evidence, :approved_by)
 on conflict do nothing;
 
 -- name: known_wordings(entity)
 -- Every text on record. Read only.
-select wording_id, language, wording from consent_wording where entity = :entity;
+select wording_id, language, wording, privacy_notice from consent_wording where entity = :entity;
 
 -- name: more_memory()#
 -- For this session: a million records are hashed, and a hundred thousand changes kept, without going to disk.
@@ -43,7 +43,7 @@ analyze optin_staging;
 create temporary table incoming on commit drop as
 select r.source, s.record_id, s.phone, s.match_key, s.country, s.time_zone, s.consent, s.timed, s.occurred_at, s.record_at,
        s.language, s.attributes, hashtextextended(s.phone, 0) as phone_key,
-       s.sync_run_id, r.collection_point, r.method, r.wording_id,
+       s.sync_run_id, r.collection_point, r.method, r.wording_id, r.double_opt_in,
        k.subscription_id as known_subscription_id, k.phone_key as known_phone_key, k.withdrawn_at as known_withdrawn_at,
        k.spoke_of as known_spoke_of,
        case when k.phone_key = hashtextextended(s.phone, 0) then k.subscription_id
@@ -121,16 +121,24 @@ where p.id = i.subscription_id and length(i.phone) > length(p.phone);
 -- name: add_events(default_language, entity)!
 -- The ledger's new rows. An event that is known is left alone, so a record may come any number of times.
 insert into consent_event (subscription_id, action, occurred_at, source, source_record_id, collection_point, method,
-                           wording_id, wording_language, sync_run_id)
+                           wording_id, wording_language, needs_confirmation, sync_run_id)
 select i.subscription_id, case when i.consent then 'grant' else 'withdraw' end, i.occurred_at, i.source, i.record_id,
        i.collection_point, i.method, case when i.consent then i.wording_id end,
-       case when i.consent then coalesce(w.language, :default_language) end, i.sync_run_id
+       case when i.consent then coalesce(w.language, :default_language) end, i.consent and i.double_opt_in, i.sync_run_id
 from identified i
 left join consent_wording w on w.entity = :entity and w.wording_id = i.wording_id and w.language = i.language
 where i.subscription_id is not null
   -- Without record id and time nothing tells this withdrawal from the one read before.
   and (i.timed or i.record_id <> ''
        or not exists (select from subscription p where p.id = i.subscription_id and p.status = 'unsubscribed'))
+on conflict do nothing;
+
+-- name: recall_stops(entity)!
+-- Somebody said STOP to us before any source knew the number: that is their first word, as old as it is.
+insert into consent_event (subscription_id, action, occurred_at, source, source_record_id, method)
+select n.id, 'withdraw', x.said_at, x.source, 'suppression', 'keyword'
+from newcomer n
+join suppression x on x.entity = :entity and x.person_hash = n.person_hash and x.reason = 'opted_out'
 on conflict do nothing;
 
 -- name: touch()!
@@ -240,18 +248,27 @@ select sync_run_id, count(*) as records from incoming group by sync_run_id;
 -- How many people an entity has. Read only.
 select count(*) from subscription where entity = :entity and status not in ('unknown', 'erased');
 
--- name: close_runs(now, runs, outcomes)!
+-- name: close_runs(now, runs, outcomes, released_by)!
 -- The runs count from now on: this commits with the rows they brought.
 update sync_run r
-set state = 'applied', finished_at = :now, problem = null, outcome = o.outcome
+set state = 'applied', finished_at = :now, problem = null, outcome = o.outcome, asked_until = null,
+    released_by = case when r.state = 'held' then :released_by end
 from unnest(:runs::bigint[], :outcomes::jsonb[]) as o (id, outcome)
 where r.id = o.id;
 
 -- name: hold_runs(now, problem, figures, runs)!
--- The guard stopped these runs; their rows stay in staging until somebody releases them or a newer pull replaces them.
+-- The guard stopped these runs; their rows stay in staging until somebody releases them.
 update sync_run
 set state = 'held', finished_at = :now, problem = :problem, outcome = :figures
 where id = any (:runs::bigint[]);
+
+-- name: ask_about(entity, runs, now, until)!
+-- One question at a time: an entity's held runs are asked about unless somebody is being asked already.
+update sync_run
+set asked_until = :until
+where id = any (:runs::bigint[])
+  and not exists (select from sync_run other
+                  where other.entity = :entity and other.state = 'held' and other.asked_until > :now);
 
 -- name: clear_staging(runs)!
 -- The runs' rows are in the ledger, or lost.

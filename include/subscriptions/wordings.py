@@ -19,7 +19,7 @@ class WordingChanged(Exception):
 def record_wordings(conn: psycopg.Connection[Any], entity: Entity) -> None:
     """Record the entity's wordings. Raises WordingChanged with id and remedy; in the caller's transaction."""
     known = {
-        (row["wording_id"], row["language"]): row["wording"]
+        (row["wording_id"], row["language"]): (row["wording"], row["privacy_notice"])
         for row in queries.known_wordings(conn, entity=entity.name)
     }
     new = []
@@ -34,12 +34,16 @@ def record_wordings(conn: psycopg.Connection[Any], entity: Entity) -> None:
                         "language": language,
                         "wording": text,
                         "valid_from": wording.valid_from,
+                        "privacy_notice": wording.privacy_notice,
+                        "evidence": wording.evidence,
+                        "approved_by": wording.approved_by,
                     }
                 )
-            elif recorded != text:
+            elif recorded != (text, wording.privacy_notice):
                 raise WordingChanged(
-                    f"The wording {wording.id!r} ({language}) of {entity.name!r} is not what people agreed to. "
-                    "Put the former text back in entity.yaml and give the new text a new id; nothing was changed."
+                    f"The wording {wording.id!r} ({language}) of {entity.name!r} is not what people agreed to. Put the "
+                    "former text and privacy_notice back in entity.yaml and give the new text a new id; nothing was "
+                    "changed."
                 )
     if new:
         queries.add_wordings(conn, new)

@@ -1,12 +1,20 @@
 """A reconcile: who is subscribed, by which rule, and that nothing is written without need."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from include.entities import Wording
 from include.entities.models import Guard
-from include.subscriptions import SuppressionKeyProblem, WordingChanged, person_hash, reconcile
+from include.subscriptions import (
+    GuardFigures,
+    Release,
+    SuppressionKeyProblem,
+    WordingChanged,
+    person_hash,
+    reconcile,
+)
 from tests.support.optins import KEY, NOW, Store, entity, source, write_csv
 
 BRAND = entity(source())
@@ -205,6 +213,112 @@ def test_the_guard_holds_a_run_with_its_figures_until_it_is_released(store: Stor
     assert store.reconcile(guarded).state == "nothing_to_do"
     assert store.reconcile(guarded, release=True).state == "applied"
     assert sorted(store.people().values()).count("unsubscribed") == 5
+
+
+def test_what_was_approved_goes_through_and_what_goes_beyond_it_is_held_again(store: Store) -> None:
+    guarded = entity(source(), guard=Guard(max_share=0.2, min_people=10))
+
+    def said(answer: str, people: int, day: int) -> list[tuple[str | None, ...]]:
+        return [row(f"{n}", f"047012{n:04d}", answer, f"2026-03-{day:02d}T10:00:00Z") for n in range(people)]
+
+    store.sync(guarded, said("yes", 20, 1))
+    held = store.sync(guarded, said("no", 5, 2))
+    assert held.ask
+    again = store.sync(guarded, said("no", 8, 3))
+    assert (again.state, again.ask) == ("held", False), "one question at a time"
+    until = store.rows("select asked_until from sync_run where state = 'held' order by id")
+    assert [each["asked_until"] for each in until] == [NOW + timedelta(hours=12), None]
+    wider = store.sync(guarded, said("no", 11, 4))
+    assert (wider.state, wider.ask) == ("held", False)
+    figures = held.guard
+    assert figures is not None
+
+    def release(seen: GuardFigures) -> str:
+        return reconcile(guarded, dsn=store.dsn, key=KEY, now=NOW, release=Release("An", seen)).state
+
+    assert release(figures) == "held", "11 people would go, 5 were approved, and the guard allows 4 by itself"
+    assert set(store.people().values()) == {"subscribed"}
+    assert release(replace(figures, opted_out=7)) == "applied"
+    assert sorted(store.people().values()).count("unsubscribed") == 11
+    runs = store.rows("select state, released_by, asked_until from sync_run order by id")
+    assert runs == [
+        {"state": "applied", "released_by": name, "asked_until": None} for name in (None, "An", "An", "An")
+    ]
+
+
+def test_nobody_is_asked_again_before_the_first_question_is_over(store: Store) -> None:
+    guarded = entity(source(), guard=Guard(max_share=0.2, min_people=10, answer_hours=2))
+    yes = [row(f"{n}", f"047012{n:04d}", "yes", "2026-03-01T10:00:00Z") for n in range(20)]
+    store.sync(guarded, yes)
+    no = [row(f"{n}", f"047012{n:04d}", "no", "2026-03-02T10:00:00Z") for n in range(7)]
+    asked = [
+        store.sync(guarded, no[:people], now=NOW + timedelta(hours=hours)).ask
+        for people, hours in ((5, 0), (6, 1), (7, 3))
+    ]
+    assert asked == [True, False, True]
+
+
+def test_a_stop_that_is_older_than_the_person_is_their_first_word(store: Store) -> None:
+    """A stranger wrote STOP; later a source brings the number, with an older yes and then with a newer one."""
+    for number, at in (("+32470123456", "2026-03-05"), ("+32470123457", "2026-02-01")):
+        store.execute(
+            "insert into suppression (entity, person_hash, reason, source, said_at) "
+            "values ('brand', %s, 'opted_out', 'whatsapp', %s)",
+            person_hash(KEY, number),
+            f"{at}T10:00:00Z",
+        )
+    result = store.sync(
+        SHOP,
+        [
+            row("1", "0470123456", "yes", "2026-03-01T10:00:00Z"),
+            row("2", "0470123457", "yes", "2026-03-01T10:00:00Z"),
+        ],
+    )
+    assert store.people() == {"+32470123456": "unsubscribed", "+32470123457": "subscribed"}
+    assert store.value("select count(*) from suppression") == 1
+    assert result.people["to_tell"] == 1, "and the source that still says yes hears of it"
+    store.sync(SHOP, [row("1", "0470123456", "yes", "2026-03-06T10:00:00Z")])
+    assert store.people()["+32470123456"] == "subscribed"
+    assert store.value("select count(*) from suppression") == 0
+
+
+DOUBLE = entity(source("shop", double_opt_in=True), source("desk"))
+
+
+@pytest.mark.parametrize(
+    ("shop", "desk", "state"),
+    [
+        ([("yes", 1)], [], "pending"),
+        ([("yes", 1)], [("yes", 3)], "subscribed"),
+        ([("yes", 3)], [("yes", 1)], "subscribed"),
+        ([("yes", 3)], [("no", 1)], "pending"),
+        ([("yes", 1)], [("no", 3)], "unsubscribed"),
+        ([("yes", 2)], [("no", 2)], "unsubscribed"),
+        ([("yes", 1), ("no", 2)], [], "unsubscribed"),
+        ([("no", 1), ("yes", 2)], [], "pending"),
+    ],
+)
+@pytest.mark.parametrize("shop_first", [True, False])
+def test_a_yes_that_needs_a_confirmation_never_subscribes_and_never_unsubscribes(
+    store: Store, shop: list[tuple[str, int]], desk: list[tuple[str, int]], state: str, *, shop_first: bool
+) -> None:
+    order = [("shop", shop), ("desk", desk)]
+    for name, history in order if shop_first else reversed(order):
+        for consent, day in history:
+            write_csv(
+                store.folder / f"{name}.csv",
+                [row("1", "0470123456", consent, f"2026-03-0{day}T10:00:00Z")],
+            )
+            store.pull(DOUBLE, name)
+            store.reconcile(DOUBLE)
+    assert store.people() == {"+32470123456": state}
+    assert store.value("select count(*) from suppression") == (state == "unsubscribed")
+
+
+def test_an_unconfirmed_record_that_moves_on_leaves_nobody_pending(store: Store) -> None:
+    store.sync(DOUBLE, [row("1", "0470123456", "yes", "2026-03-01T10:00:00Z")])
+    store.sync(DOUBLE, [row("1", "0470123457", "yes", "2026-03-02T10:00:00Z")])
+    assert store.people() == {"+32470123456": "expired", "+32470123457": "pending"}
 
 
 def test_a_wording_never_changes_under_its_id(store: Store) -> None:

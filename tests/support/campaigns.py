@@ -60,8 +60,10 @@ def subscribe(dsn: str, people: int, *, status: str = "subscribed", first: int =
                 from generate_series(%(first)s + 1, %(first)s + %(people)s) n
                 returning id
             ), granted as (
-                insert into consent_event (subscription_id, action, occurred_at, source, source_record_id)
-                select id, 'grant', now(), 'webshop', 'r' || id from new returning id, subscription_id
+                insert into consent_event (subscription_id, action, occurred_at, source, source_record_id,
+                                           collection_point, method, wording_id, wording_language)
+                select id, 'grant', now(), 'webshop', 'r' || id, 'checkout', 'checkbox', 'signup-2026-01', 'en'
+                from new returning id, subscription_id
             )
             select count(*) from granted
             """,  # noqa: S608 - names of the tests' own

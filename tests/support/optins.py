@@ -14,7 +14,7 @@ from psycopg.rows import dict_row
 from include.entities import Entity, Source, Wording
 from include.entities.models import Columns, EntityFile, Guard, OptOutBack
 from include.optins import PullResult, pull
-from include.subscriptions import ReconcileResult, reconcile
+from include.subscriptions import ReconcileResult, Release, reconcile
 
 KEY = b"a key of the tests, longer than 32 characters"
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -95,7 +95,9 @@ class Store:
         )
 
     def reconcile(self, entity: Entity, *, now: datetime = NOW, release: bool = False) -> ReconcileResult:
-        return reconcile(entity, dsn=self.dsn, key=KEY, now=now, release=release)
+        return reconcile(
+            entity, dsn=self.dsn, key=KEY, now=now, release=Release("tests") if release else None
+        )
 
     def sync(
         self, entity: Entity, rows: Iterable[Sequence[Any]], *, now: datetime = NOW, release: bool = False
