@@ -29,7 +29,7 @@ from include.entities import CampaignDefinition, Entity, load_entity
 
 @task
 @task_errors
-def plan(entity: str) -> dict[str, object]:
+def plan(entity: str, *, repeats: bool) -> dict[str, object]:
     """Write the audience into the ledger, with the reason for everybody who is left out."""
     from include.campaigns.parameters import freeze
     from include.campaigns.plan import plan_campaign
@@ -43,6 +43,7 @@ def plan(entity: str) -> dict[str, object]:
         run_key=f"{context['dag'].dag_id}/{context['dag_run'].run_id}",
         connection_id=settings.settings.connection,
         now=datetime.now(UTC),
+        repeats=repeats,
     )
     return {
         "campaign_id": planned.campaign_id,
@@ -114,7 +115,7 @@ def build(entity: Entity, definition: CampaignDefinition | None = None) -> DAG:
         max_active_runs=8,
         params=campaign_form(entity, definition),
     ) as dag:
-        planned = plan(entity.name)
+        planned = plan(entity.name, repeats=definition is not None)
         approve = PlanApproval(
             task_id="approve",
             entity=entity.name,

@@ -45,6 +45,11 @@ class LaneLedger:
         cursor = await self._run(SQL.claim.sql, {"messages": messages, **conditions})
         return list(await cursor.fetchall())
 
+    async def refuse_over_budget(self, conditions: dict[str, Any]) -> None:
+        """The budget is used up: exclude whoever costs more than is left of it, counted anew."""
+        parameters = {**self._keys, "budget": conditions["budget"], "category": conditions["category"]}
+        await self._run(SQL.refuse_over_budget.sql, parameters, locking=SQL.lock_budget.sql)
+
     async def take(self, people: int, limit: DailyLimit) -> tuple[int, datetime | None]:
         """How many of `people` the portfolio's limit of the last 24 hours still allows; if none, when it will."""
         if limit.people is None:

@@ -1,25 +1,37 @@
--- name: claim(month, campaign_id, messages, lane, category, recent_month, max_per_week, window_start, window_end, entity_zone, expires_at)
+-- name: claim(month, campaign_id, messages, lane, category, recent_month, max_per_week, window_start, window_end, quiet_start, quiet_end, entity_zone, expires_at, templates, budget)
 -- planned -> sending, and what is needed to send it; or -> excluded, when the person may no longer be messaged; or planned
--- for the next window of the person's own day; or -> expired, when that would be too late. One transaction by itself;
--- workers skip each other's rows; consent, suppression, cap and window are read in this same statement.
-with due as (
-    select m.month, m.campaign_id, m.subscription_id
+-- for the next open hour of the person's own day; or -> expired, when that would be too late. One transaction by itself;
+-- workers skip each other's rows; consent, suppression, cap, hours, budget and the template's state are read in this same
+-- statement. Rows with the reason over_budget stay planned: `refuse_over_budget` decides.
+with stopped as (
+    select array(select v.key || '/' || t.language
+                 from jsonb_each_text(:templates::jsonb) v
+                 join campaign c on c.id = :campaign_id
+                 join template t on t.entity = c.entity and t.name = v.value and t.status <> 'APPROVED') as texts
+), due as (
+    select m.month, m.campaign_id, m.subscription_id, m.country
     from campaign_message m
     where m.month = :month and m.campaign_id = :campaign_id and m.state = 'planned'
       and m.not_before <= statement_timestamp()
       -- null, and so nobody, unless the campaign is being sent: a pause stops every worker at its next claim
       and m.wave <= (select c.open_wave from campaign c where c.id = :campaign_id and c.state = 'sending')
+      and coalesce(m.variant, 'base') || '/' || m.language <> all ((select texts from stopped)::text[])
     order by m.wave, m.not_before
     limit :messages
     for update skip locked
 ), looked_up as materialized (
     select due.*, s.phone, s.consent_event_id, s.status, s.entity, s.person_hash,
            coalesce(s.time_zone, :entity_zone) as zone,
-           statement_timestamp() at time zone coalesce(s.time_zone, :entity_zone) as moment
+           is_open((statement_timestamp() at time zone coalesce(s.time_zone, :entity_zone))::time, :window_start::time,
+                   :window_end::time, :quiet_start::time, :quiet_end::time) as is_open
     from due join subscription s on s.id = due.subscription_id
+), opening as (
+    select zone, coalesce(next_opening(statement_timestamp(), zone, :window_start::time, :window_end::time,
+                                       :quiet_start::time, :quiet_end::time), 'infinity') as opens
+    from (select distinct zone from looked_up where not is_open) closed
 ), judged as materialized (
     -- materialized, or every mention of the reason below is another look at the suppressions and past messages
-    select l.*,
+    select l.*, o.opens,
            case
                when l.status = 'unsubscribed' then 'opted_out'
                when l.status <> 'subscribed' or l.phone is null then 'no_consent'
@@ -32,27 +44,73 @@ with due as (
                      and c.month >= :recent_month and o.month >= :recent_month and o.claimed_at > statement_timestamp() - interval '7 days'
                      and o.state in ('sending', 'uncertain', 'accepted', 'delivered', 'read')
                      and c.entity = l.entity and c.parameters ->> 'category' = 'marketing') then 'frequency_cap'
-               when :window_start::time is not null
-                    and not l.moment::time between :window_start::time and :window_end::time then 'outside_window'
-           end as reason,
-           (l.moment::date + case when l.moment::time < :window_start::time then 0 else 1 end + :window_start::time)
-               at time zone l.zone as opens
-    from looked_up l
+               when not l.is_open then 'outside_window'
+           end as reason
+    from looked_up l left join opening o on o.zone = l.zone
+), allowance as (
+    -- Only a campaign with a budget locks its row, so that lanes take from what is left one after the other.
+    select c.spent from campaign c where c.id = :campaign_id and :budget::numeric is not null for no key update
+), priced as (
+    select j.month, j.campaign_id, j.subscription_id, j.consent_event_id, j.phone, j.opens, p.price,
+           coalesce(j.reason, case when allowance.spent + sum(case when j.reason is null then coalesce(p.price, :budget) end)
+                                        over (order by j.subscription_id) > :budget::numeric
+                                   then 'over_budget' end) as reason
+    from judged j
+    left join allowance on true
+    left join lateral (
+        select r.price from rate r
+        where r.country in (j.country, '**') and r.category = :category and r.effective_from <= statement_timestamp()::date
+          and :budget::numeric is not null
+        order by r.country = '**', r.effective_from desc limit 1
+    ) p on true
+), taken as (
+    update campaign c set spent = c.spent + t.money
+    from (select sum(price) as money from priced where reason is null) t
+    where c.id = :campaign_id and t.money > 0
 )
 update campaign_message m
 set state = case when j.reason is null then 'sending'
+                 when j.reason = 'over_budget' then 'planned'
                  when j.reason <> 'outside_window' then 'excluded'
                  when j.opens >= :expires_at then 'expired'
                  else 'planned' end,
-    reason = case when j.reason = 'outside_window' and j.opens < :expires_at then null else j.reason end,
-    not_before = case when j.reason = 'outside_window' then j.opens else m.not_before end,
+    reason = case when j.reason = 'over_budget' or j.reason = 'outside_window' and j.opens < :expires_at then null
+                  else j.reason end,
+    not_before = case when j.reason = 'outside_window' and j.opens < :expires_at then j.opens else m.not_before end,
     consent_event_id = j.consent_event_id,
     claimed_by = case when j.reason is null then :lane end,
     claimed_at = case when j.reason is null then statement_timestamp() end,
+    reserved = case when j.reason is null then j.price end,
     updated_at = statement_timestamp()
-from judged j
+from priced j
 where m.month = j.month and m.campaign_id = j.campaign_id and m.subscription_id = j.subscription_id
 returning m.subscription_id, m.attempt, m.reference, m.language, m.variant, m.variables, j.reason, j.phone;
+
+-- name: lock_budget(campaign_id)
+-- Nobody takes from the campaign's budget until the end of the transaction.
+select from campaign where id = :campaign_id for no key update;
+
+-- name: refuse_over_budget(month, campaign_id, budget, category)!
+-- Count anew what the budget is used by (what failed or was refused costs nothing), and planned -> excluded for whoever costs
+-- more than is left. Call it with the budget locked.
+with used as (
+    select coalesce(sum(reserved), 0) as money from campaign_message
+    where month = :month and campaign_id = :campaign_id and state in ('sending', 'uncertain', 'accepted', 'delivered', 'read')
+), counted as (
+    update campaign set spent = used.money from used where id = :campaign_id
+), price as (
+    select c.country, (select r.price from rate r
+                       where r.country in (c.country, '**') and r.category = :category
+                         and r.effective_from <= statement_timestamp()::date
+                       order by r.country = '**', r.effective_from desc limit 1) as price
+    from (select distinct country from campaign_message
+          where month = :month and campaign_id = :campaign_id and state = 'planned') c
+)
+update campaign_message m
+set state = 'excluded', reason = 'over_budget', updated_at = clock_timestamp()
+from price, used
+where m.month = :month and m.campaign_id = :campaign_id and m.state = 'planned'
+  and m.country is not distinct from price.country and used.money + coalesce(price.price, 'infinity') > :budget::numeric;
 
 -- name: record_outcomes(now, people, attempts, states, codes, month, campaign_id)!
 -- What the gateway said of claimed rows: accepted, rejected, uncertain, or planned again (certainly not sent).

@@ -13,6 +13,9 @@ from include.campaigns.errors import ParametersInvalid
 from include.entities import Entity, Template, Variable
 from include.entities.models import Language, Model, Name
 
+# A window that covers the day is none: nobody's clock has to be asked.
+ALL_DAY = (time(0), time(23, 59))
+
 
 class Recipient(Model):
     """One person given by a source's own id (never by number), with values of their own for this message."""
@@ -30,17 +33,22 @@ class Variant(Model):
     percent: float = Field(gt=0, lt=100)
 
 
-class Window(Model):
-    """Hours in which people may be written to, by their own clock."""
+class Hours(Model):
+    """Hours of people's own clocks; they cross midnight when `start` is after `end`."""
 
     start: time
     end: time
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
-        if self.start >= self.end:
-            raise ValueError("a sending window must start before it ends, on the same day")
+        if self.start == self.end:
+            raise ValueError("start and end are the same: that is no hour or every hour. Leave it empty")
         return self
+
+    def __contains__(self, clock: time) -> bool:
+        if self.start < self.end:
+            return self.start <= clock < self.end
+        return clock >= self.start or clock < self.end
 
 
 class CampaignParameters(Model):
@@ -48,12 +56,14 @@ class CampaignParameters(Model):
 
     name: str = Field(min_length=1, max_length=80)
     template: str
+    language: Language | None = Field(default=None, description="for everybody; None: each person's own")
     variants: tuple[Variant, ...] = Field(default=(), max_length=5)
     segment: str = "everyone"
     recipients: tuple[Recipient, ...] = Field(default=(), max_length=10_000)
     variables: dict[str, Variable | dict[Language, Variable]] = Field(default_factory=dict)
     header_media_url: str | None = Field(default=None, pattern=r"^https://[^\s]+$", max_length=2000)
-    window: Window | None = None
+    window: Hours | None = None
+    quiet_hours: Hours | None = None
     expires_hours: int = Field(default=72, ge=1, le=720)
     max_messages_per_week: int | None = Field(default=None, ge=1, le=50)
     holdout_percent: float = Field(default=0, ge=0, le=50)
@@ -120,6 +130,16 @@ def freeze(entity: Entity, raw: dict[str, Any]) -> CampaignParameters:
     return parameters
 
 
+def hours_of(entity: Entity, parameters: CampaignParameters) -> tuple[Hours | None, Hours | None]:
+    """The sending window and the quiet hours, each the campaign's, else the entity's; None: there are none."""
+    window, quiet = parameters.window, parameters.quiet_hours
+    if window is None and entity.settings.sending_window != ALL_DAY:
+        window = Hours(start=entity.settings.sending_window[0], end=entity.settings.sending_window[1])
+    if quiet is None and entity.settings.quiet_hours is not None:
+        quiet = Hours(start=entity.settings.quiet_hours[0], end=entity.settings.quiet_hours[1])
+    return window, quiet
+
+
 def _against(entity: Entity, parameters: CampaignParameters) -> list[str]:
     templates = {template.name: template for template in entity.templates}
     reasons = [
@@ -149,6 +169,10 @@ def _against(entity: Entity, parameters: CampaignParameters) -> list[str]:
             )
         if too_high := sorted(key for key in parameters.variables if int(key) > len(template.variables)):
             reasons.append(f"template {template.name!r} has no variable {', '.join(too_high)}")
+    window, quiet = hours_of(entity, parameters)
+    minutes = [time(minute // 60, minute % 60) for minute in range(24 * 60)]
+    if not any((window is None or now in window) and (quiet is None or now not in quiet) for now in minutes):
+        reasons.append("window and quiet_hours leave no minute of the day to send in")
     if parameters.test_first and not entity.settings.test_records:
         reasons.append("test_first needs test_records in entity.yaml")
     return reasons

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import psycopg
 
 from include.campaigns import audience
 from include.campaigns.errors import ParametersChanged, ParametersInvalid
-from include.campaigns.parameters import CampaignParameters, Window
+from include.campaigns.parameters import CampaignParameters, hours_of
 from include.database import connect, named_sql, require_current
 from include.entities import Entity, Template
 from include.links import store_links
 
 SQL = named_sql(__file__, "plan.sql")
-# A window that covers the day is none: nobody's clock has to be asked.
-ALL_DAY = (time(0), time(23, 59))
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +38,12 @@ def plan_campaign(
     run_key: str,
     connection_id: str,
     now: datetime,
+    repeats: bool = False,
 ) -> Plan:
     """Write the audience of one run into the ledger, once. Called again for the same run it returns the same plan.
+
+    Another run with the same choices within 24 hours leaves out whoever the earlier one has planned, unless the
+    campaign `repeats` (it has a schedule).
 
     One transaction: either the whole audience with its reasons is there, or nothing. Raises ParametersChanged when
     the run was planned with other parameters, ParametersInvalid when something it needs is not known (a template's
@@ -51,7 +53,7 @@ def plan_campaign(
         require_current(conn)
         campaign = SQL.campaign_of_run(conn, entity=entity.name, run_key=run_key)
         if campaign is None:
-            campaign = _write(conn, entity, parameters, run_key, connection_id, now)
+            campaign = _write(conn, entity, parameters, run_key, connection_id, now, repeats=repeats)
         if campaign["parameters_hash"] != parameters.hash:
             raise ParametersChanged(
                 f"Campaign {campaign['id']} was planned by this run with other parameters. "
@@ -67,14 +69,6 @@ def plan_campaign(
     return Plan(campaign["id"], campaign["plan_hash"], campaign["target"], planned, excluded)
 
 
-def window_of(entity: Entity, parameters: CampaignParameters) -> Window | None:
-    """The hours in which people may be written to: the campaign's, else the entity's; None: at any time."""
-    if parameters.window is not None:
-        return parameters.window
-    start, end = entity.settings.sending_window
-    return None if (start, end) == ALL_DAY else Window(start=start, end=end)
-
-
 def _write(
     conn: psycopg.Connection[Any],
     entity: Entity,
@@ -82,20 +76,31 @@ def _write(
     run_key: str,
     connection_id: str,
     now: datetime,
+    *,
+    repeats: bool,
 ) -> dict[str, Any]:
+    same = {"entity": entity.name, "parameters_hash": parameters.hash}
     template = entity.template(parameters.template)
     month = now.year * 100 + now.month
     texts = {name: _states(conn, entity, entity.template(name)) for name in parameters.template_names()}
+    nearest = {name: _nearest(entity, entity.template(name)) for name in parameters.template_names()}
     _check_what_is_needed(conn, entity, parameters, template, now)
-    window = window_of(entity, parameters)
+    window, quiet = hours_of(entity, parameters)
     frozen = {
         **parameters.model_dump(mode="json"),
         "category": template.category,
+        # The texts as they are now: what is approved is what is sent, whatever the files say later.
+        "texts": {
+            name: entity.template(name).model_dump(mode="json") for name in parameters.template_names()
+        },
         "window": window.model_dump(mode="json") if window else None,
+        "quiet_hours": quiet.model_dump(mode="json") if quiet else None,
         "max_messages_per_week": parameters.max_messages_per_week or entity.settings.max_messages_per_week,
     }
     expires_at = now + timedelta(hours=parameters.expires_hours)
     SQL.ensure_month(conn, month=month)
+    list(SQL.lock_twins(conn, entity=entity.name, parameters_hash=parameters.hash))
+    twins = [] if repeats else [row["id"] for row in SQL.twins(conn, **same, now=now)]
     created = SQL.new_campaign(
         conn,
         entity=entity.name,
@@ -120,19 +125,25 @@ def _write(
                 "now": now,
                 "category": template.category,
                 "texts": json.dumps(texts),
-                "default_language": _default_language(entity, template),
+                "nearest": json.dumps(nearest),
+                "language": parameters.language,
+                "closed_countries": list(entity.settings.closed_to_marketing),
+                "twins": twins,
                 "max_per_week": frozen["max_messages_per_week"],
                 "holdout": parameters.holdout_percent,
                 "probe": parameters.probe_percent,
                 "window_start": window.start if window else None,
                 "window_end": window.end if window else None,
+                "quiet_start": quiet.start if quiet else None,
+                "quiet_end": quiet.end if quiet else None,
                 "entity_zone": entity.settings.time_zone,
                 "expires_at": expires_at,
             },
         )
         used = [entity.template(item) for item in dict.fromkeys(parameters.template_names())]
         store_links(conn, entity, used, campaign_id=created["id"], name=parameters.name)
-        SQL.close_plan(conn, campaign_id=created["id"], month=month, parameters_hash=parameters.hash, now=now)
+        written = SQL.hash_of_plan(conn, campaign_id=created["id"], month=month)
+        SQL.close_plan(conn, **written, campaign_id=created["id"], now=now)
     campaign: dict[str, Any] = SQL.campaign_of_run(conn, entity=entity.name, run_key=run_key)
     return campaign
 
@@ -181,6 +192,9 @@ def _check_what_is_needed(
             )
 
 
-def _default_language(entity: Entity, template: Template) -> str:
+def _nearest(entity: Entity, template: Template) -> dict[str, str]:
+    """Per base language (nl of nl_BE) the template's language that fits best; under `*` everybody else's."""
     default = entity.settings.default_language
-    return default if default in template.languages else next(iter(template.languages))
+    fits = {language.partition("_")[0]: language for language in sorted(template.languages, reverse=True)}
+    fits["*"] = fits.get(default.partition("_")[0], next(iter(template.languages)))
+    return fits | ({"*": default} if default in template.languages else {})

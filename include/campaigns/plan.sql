@@ -15,17 +15,23 @@ returning id;
 -- Create the month's partitions when they are missing. Safe to run concurrently.
 select ensure_month(:month)::text;
 
--- name: write_audience(now, entity, campaign_id, month, recent_month, category, max_per_week, holdout, window_start, window_end, entity_zone, expires_at, texts, default_language, probe)!
+-- name: write_audience(now, entity, campaign_id, month, recent_month, category, max_per_week, holdout, window_start, window_end, quiet_start, quiet_end, entity_zone, expires_at, texts, nearest, language, closed_countries, twins, probe)!
 -- The audience: one ledger row per person matched, in one statement. Whoever is not to be messaged is written too, as
 -- excluded, with the first reason that applies (order: docs/reports.md). Not safe twice: the primary key refuses.
 -- In braces: what audience.py composes from the parameters (who, variants, variables, budget).
 with matched as (
-    select s.id, s.entity, s.status, s.person_hash, s.reachability, s.language, s.country, s.consent_event_id,
-           {attributes} as attributes,
+    select s.id, s.entity, s.status, s.phone is not null as has_phone, s.person_hash, s.reachability, s.language, s.country,
+           s.consent_event_id, {attributes} as attributes,
            coalesce(s.time_zone, :entity_zone) as zone,
            {variant} as variant
     from {people}
     where s.entity = :entity and s.status <> 'erased' and {filters}
+), hours as (
+    -- the next open moment of each zone, once, and only where hours are kept at all
+    select zone, coalesce(next_opening(:now::timestamptz, zone, :window_start::time, :window_end::time, :quiet_start::time,
+                                       :quiet_end::time), 'infinity') as opens
+    from (select distinct coalesce(s.time_zone, :entity_zone) as zone from subscription s where s.entity = :entity) zones
+    where :window_start::time is not null or :quiet_start::time is not null
 ), recent as (
     -- marketing messages that left, or may have left, in the last seven days, over all campaigns of the entity
     select m.subscription_id, count(*) as messages
@@ -35,28 +41,34 @@ with matched as (
       and m.month >= :recent_month and m.claimed_at > :now::timestamptz - interval '7 days'
       and m.state in ('sending', 'uncertain', 'accepted', 'delivered', 'read')
     group by m.subscription_id
+), twin as (
+    -- whoever is in the same campaign already, started a little earlier
+    select distinct m.subscription_id from campaign_message m
+    where m.month >= :recent_month and m.campaign_id = any (:twins::bigint[])
+      and m.state not in ('excluded', 'expired', 'rejected')
 ), addressed as (
-    -- the template of the variant, in the person's language if it has it, and the next moment the window is open
+    -- the template of the variant, in the language of the campaign or the one that fits the person best, and when
     select matched.*, chosen.template, language.code as message_language,
            coalesce((:texts::jsonb -> chosen.template ->> language.code)::boolean, false) as approved,
-           case
-               when :window_start::time is null or local.moment::time between :window_start::time and :window_end::time
-                   then 'epoch'::timestamptz
-               else (local.moment::date + case when local.moment::time < :window_start::time then 0 else 1 end
-                     + :window_start::time) at time zone matched.zone
-           end as not_before
+           case when hours.opens > :now::timestamptz then hours.opens else 'epoch' end as not_before
     from matched
+    left join hours on hours.zone = matched.zone
     cross join lateral (select {template} as template) chosen
-    cross join lateral (select case when :texts::jsonb -> chosen.template ? matched.language then matched.language
-                                    else :default_language end as code) language
-    cross join lateral (select :now::timestamptz at time zone matched.zone as moment) local
+    cross join lateral (select coalesce(
+        :language::text,
+        case when :texts::jsonb -> chosen.template ? matched.language then matched.language end,
+        :nearest::jsonb -> chosen.template ->> split_part(matched.language, '_', 1),
+        :nearest::jsonb -> chosen.template ->> '*') as code) language
 ), judged as (
     select a.*, values.variables,
            case
+               when a.status not in ('subscribed', 'unsubscribed') then 'no_consent'
                when a.status = 'unsubscribed' then 'opted_out'
-               when a.status <> 'subscribed' then 'no_consent'
                when x.person_hash is not null then 'suppressed'
+               when not a.has_phone then 'invalid_number'
                when a.reachability = 'unreachable' then 'undeliverable'
+               when :category = 'marketing' and a.country = any (:closed_countries::text[]) then 'country_closed'
+               when twin.subscription_id is not null then 'already_planned'
                when coalesce(recent.messages, 0) >= :max_per_week then 'frequency_cap'
                when abs(mod(hashint8extended(a.id, :campaign_id), 100000)) < :holdout * 1000 then 'holdout'
                when values.unfit then 'missing_variable'
@@ -68,6 +80,7 @@ with matched as (
     cross join lateral (select {variables} as variables, {unfit} as unfit) values
     left join suppression x on x.entity = a.entity and x.person_hash = a.person_hash
     left join recent on recent.subscription_id = a.id
+    left join twin on twin.subscription_id = a.id
 ), afforded as (
     select j.*, coalesce(j.reason, {over_budget}) as final_reason from judged j {prices}
 )
@@ -81,20 +94,34 @@ select :month, :campaign_id, f.id,
        f.not_before
 from afforded f;
 
--- name: close_plan(now, parameters_hash, month, campaign_id)^
--- Freeze target and plan hash. The hash covers the parameters and every planned row's person, language and variables.
-update campaign c
-set target = counted.target, plan_hash = counted.plan_hash, state = 'planned', planned_at = :now, updated_at = :now
-from (
-    select count(*) as target,
-           left(encode(sha256(convert_to(:parameters_hash || ':' || count(*) || ':' || coalesce(sum(hashtextextended(
-               m.subscription_id || ':' || m.state || ':' || coalesce(m.reason, '') || ':' || coalesce(m.language, '')
-               || ':' || coalesce(m.variables::text, ''), 0)), 0), 'UTF8')), 'hex'), 16) as plan_hash
-    from campaign_message m
-    where m.month = :month and m.campaign_id = :campaign_id
-) counted
+-- name: lock_twins(entity, parameters_hash)
+-- Two plans of the same choices at once see each other: the second waits for the first one's commit.
+select pg_advisory_xact_lock(hashtextextended(:entity, 1) # hashtextextended(:parameters_hash, 2))::text;
+
+-- name: twins(entity, parameters_hash, now)
+-- Campaigns of the same choices that were started in the last 24 hours and not called off. Read only.
+select id, name, created_at from campaign
+where entity = :entity and parameters_hash = :parameters_hash and state not in ('refused', 'cancelled')
+  and created_at > :now::timestamptz - interval '24 hours'
+order by id;
+
+-- name: hash_of_plan(month, campaign_id)^
+-- The people of a plan, and the plan's hash: over the frozen parameters, texts included, and every row's person, variant,
+-- language, variables, state and reason. Read only.
+select count(m.subscription_id) as target,
+       left(encode(sha256(convert_to(c.parameters::text || ':' || count(m.subscription_id) || ':' || coalesce(sum(hashtextextended(
+           m.subscription_id || ':' || m.state || ':' || coalesce(m.reason, '') || ':' || coalesce(m.language, '') || ':'
+           || coalesce(m.variant, '') || ':' || coalesce(m.variables::text, ''), 0)), 0), 'UTF8')), 'hex'), 16) as plan_hash
+from campaign c
+left join campaign_message m on m.month = :month and m.campaign_id = c.id
 where c.id = :campaign_id
-returning c.plan_hash, c.target;
+group by c.id;
+
+-- name: close_plan(now, target, plan_hash, campaign_id)!
+-- Freeze target and plan hash.
+update campaign
+set target = :target, plan_hash = :plan_hash, state = 'planned', planned_at = :now, updated_at = :now
+where id = :campaign_id;
 
 -- name: waterfall(month, campaign_id)
 -- How many rows of a campaign per state and reason. Read only.

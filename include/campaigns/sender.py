@@ -8,6 +8,7 @@ at most one request per lane in doubt.
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import time
 import uuid
@@ -185,7 +186,10 @@ class _Worker:
                 rows = await ledger.claim(allowed, self._conditions) if allowed else []
                 due = [row for row in rows if row["reason"] is None]
                 await ledger.give_back(allowed - len(due), self._settings.daily)
-                self.report.counts.update(row["reason"] for row in rows if row["reason"])
+                reasons = Counter(row["reason"] for row in rows if row["reason"])
+                if reasons.pop("over_budget", 0):
+                    await ledger.refuse_over_budget(self._conditions)
+                self.report.counts.update(reasons)
                 if not due:
                     lease.left(size, 0, 0.0)
                     if not rows and await self._nothing_to_do(ledger, None if allowed else again_at):
@@ -350,22 +354,33 @@ def read_outcomes(delivery: Delivery, messages: int) -> tuple[list[str], list[in
 
 
 def templates_by_variant(entity: Entity, parameters: dict[str, Any]) -> dict[str | None, Template]:
-    """The template of each variant's name; None and `base` are the campaign's own."""
-    own = entity.template(parameters["template"])
-    named = {item["name"]: entity.template(item["template"]) for item in parameters.get("variants", ())}
+    """The template of each variant's name, as the plan froze it; None and `base` are the campaign's own."""
+    frozen = {name: Template.model_validate(text) for name, text in parameters.get("texts", {}).items()}
+
+    def text_of(name: str) -> Template:
+        return frozen.get(name) or entity.template(name)
+
+    own = text_of(parameters["template"])
+    named = {item["name"]: text_of(item["template"]) for item in parameters.get("variants", ())}
     return {None: own, BASE: own, **named}
 
 
 def _conditions(entity: Entity, campaign: dict[str, Any]) -> dict[str, Any]:
     """What the claim asks of a person besides consent, from the frozen parameters."""
     parameters = campaign["parameters"]
-    window = parameters.get("window") or {}
+    window, quiet = parameters.get("window") or {}, parameters.get("quiet_hours") or {}
+    templates = {BASE: parameters["template"]}
+    templates |= {item["name"]: item["template"] for item in parameters.get("variants", ())}
     return {
         "category": parameters["category"],
         "recent_month": campaign["month"] - 1 if campaign["month"] % 100 > 1 else campaign["month"] - 89,
         "max_per_week": parameters["max_messages_per_week"],
         "window_start": window.get("start"),
         "window_end": window.get("end"),
+        "quiet_start": quiet.get("start"),
+        "quiet_end": quiet.get("end"),
+        "templates": json.dumps(templates),
+        "budget": parameters.get("budget"),
         "entity_zone": entity.settings.time_zone,
         "expires_at": campaign["expires_at"],
     }

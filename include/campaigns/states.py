@@ -14,15 +14,19 @@ from include.database import connect, named_sql, require_current
 
 SQL = named_sql(__file__, "approval.sql")
 LEDGER = named_sql(__file__, "ledger.sql")
+PLAN = named_sql(__file__, "plan.sql")
 # WhatsApp drops a message that could not be delivered for 30 days (B.2: "TTL"); two more for the status to arrive.
 LIFETIME = timedelta(days=32)
 OPEN = ("planned", "approved", "sending", "paused")
 
 
 def approve(*, dsn: str, campaign_id: int, plan_hash: str, approved_by: str, now: datetime) -> None:
-    """Record who approved which plan. Raises PlanChanged when the campaign's plan is another one."""
+    """Record who approved which plan. Raises PlanChanged when the campaign's plan is another one, or is not any more
+    what was planned.
+    """
     with connect(dsn, application="whatsapp approve") as conn:
         require_current(conn)
+        _refuse_changed(conn, campaign_id, plan_hash)
         if (
             SQL.approve(conn, campaign_id=campaign_id, plan_hash=plan_hash, approved_by=approved_by, now=now)
             is None
@@ -37,6 +41,19 @@ def approve(*, dsn: str, campaign_id: int, plan_hash: str, approved_by: str, now
                 raise CampaignNotReady(
                     f"Campaign {campaign_id} is {campaign['state']} and cannot be approved."
                 )
+
+
+def _refuse_changed(conn: psycopg.Connection[Any], campaign_id: int, plan_hash: str) -> None:
+    """Compare a plan that waits for its approval with the rows that are there now."""
+    campaign = read(conn, campaign_id)
+    if campaign["state"] != "planned":
+        return
+    now = PLAN.hash_of_plan(conn, campaign_id=campaign_id, month=campaign["month"])["plan_hash"]
+    if now != plan_hash == campaign["plan_hash"]:
+        raise PlanChanged(
+            f"The rows of campaign {campaign_id} are not those that were planned as {plan_hash} (somebody in it was "
+            "erased, or the ledger was changed by hand). Start a new run and approve that one."
+        )
 
 
 def cancel(*, dsn: str, campaign_id: int, reason: str, now: datetime) -> bool:

@@ -149,6 +149,14 @@ class EntityFile(Model):
     default_language: Language
     time_zone: TimeZone
     sending_window: tuple[time, time] = (time(9), time(20))
+    quiet_hours: tuple[time, time] | None = Field(
+        default=None,
+        description="hours by people's own clocks in which nobody is written to; may cross midnight",
+    )
+    closed_to_marketing: tuple[Region, ...] = Field(
+        default=("US",),
+        description="countries whose numbers get no marketing: Meta delivers none to the US since 2025-04-01",
+    )
     template_state: Literal["cm_com", "assumed"] = Field(
         default="cm_com",
         description="where a template's state comes from; CM.com's call for it is not documented, so an "

@@ -80,6 +80,8 @@ REASONS: Final[dict[str, str]] = {
     "not_mobile": "The number is not a mobile one",
     "duplicate": "The number is in the audience twice",
     "undeliverable": "Could not be reached on WhatsApp lately",
+    "country_closed": "Meta delivers no marketing to this country",
+    "already_planned": "In the same campaign already, started within a day before",
     "frequency_cap": "Has had the most messages a week allows",
     "holdout": "Kept out to compare with",
     "missing_variable": "A value of the message is missing or cannot be sent",

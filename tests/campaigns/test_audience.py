@@ -179,7 +179,7 @@ def test_the_preview_shows_messages_as_people_see_them(migrated_database: str) -
     [
         ({"variants": [{"name": "b", "template": "spring_sale", "percent": 100}]}, "less than 100"),
         ({"variants": [{"name": "b", "template": "order_update", "percent": 10}]}, "utility"),
-        ({"window": {"start": "20:00", "end": "09:00"}}, "must start before it ends"),
+        ({"window": {"start": "20:00", "end": "20:00"}}, "start and end are the same"),
         ({"variables": {"3": {"constant": "x"}}}, "no variable 3"),
         ({"variables": {"one": {"constant": "x"}}}, "not numbers"),
         ({"variables": {"1": {"constant": "x", "attribute": "y"}}}, "either an attribute or a constant"),

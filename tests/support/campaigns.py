@@ -100,7 +100,9 @@ def register_templates(simulator: Simulator, entity: Entity) -> None:
 
 def planned(dsn: str, entity: Entity, *, run_key: str = "run-1", **choices: Any) -> Plan:
     """A planned campaign of the spring sale."""
-    raw = {"name": "Spring", "template": "spring_sale", "dry_run": False, **choices}
+    # The same choices twice within a day are taken for a second start of the same campaign.
+    name = "Spring" if run_key == "run-1" else f"Spring {run_key}"
+    raw = {"name": name, "template": "spring_sale", "dry_run": False, **choices}
     return plan_campaign(
         entity,
         freeze(entity, raw),
