@@ -4,8 +4,8 @@ from pathlib import Path
 
 from alembic import op
 
-revision = "0003"
-down_revision = "0002"
+revision = "0004"
+down_revision = "0003"
 
 
 def upgrade() -> None:
@@ -17,4 +17,4 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Refuse, as every migration: what was counted since would be lost."""
-    raise RuntimeError("Migration 0003 is not undone: restore the backup that was made before it.")
+    raise RuntimeError("Migration 0004 is not undone: restore the backup that was made before it.")
