@@ -2,14 +2,18 @@
 
 Reads CM.com's own log of what was sent and received, for the last days again, and brings every message's
 state up to it. Messages whose fate was uncertain are settled here; replies that no webhook brought are found
-here. Safe to repeat at any time.
+here. Then each of the last days is compared with our own books: the page *Message log* lists the differences.
+
+Started by hand with *From* and *To*, it reads those days again instead. Safe to repeat at any time.
 """
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import partial
 
-from airflow.sdk import DAG, task
+from airflow.sdk import DAG, Param, get_current_context, task
+from airflow.sdk.exceptions import AirflowFailException
 from wiring.access import cm_com, database, suppression_key
 from wiring.entities import entity_dag, for_each_entity, messages, readable_entities
 from wiring.errors import task_errors
@@ -26,6 +30,22 @@ def build(entity: Entity) -> DAG:
         description=f"Fetch from CM.com's log what became of {entity.settings.label}'s messages",
         duties=("engineer", "marketer"),
         schedule=entity.settings.schedules.pull_message_logs,
+        params={
+            "from": Param(
+                None,
+                type=["string", "null"],
+                format="date",
+                title="From",
+                description="To read days again: the first one (UTC).",
+            ),
+            "to": Param(
+                None,
+                type=["string", "null"],
+                format="date",
+                title="To",
+                description="The last one; when left out, today.",
+            ),
+        },
     ) as dag:
 
         @task(outlets=[messages(entity)])
@@ -33,16 +53,18 @@ def build(entity: Entity) -> DAG:
         def pull_log(entity: str) -> dict[str, object]:
             """Read the log's new windows, apply every status and reply, close campaigns in which nothing is open."""
             from include.campaigns.states import settle_finished
-            from include.message_log import pull
+            from include.message_log import backfill, pull
 
             settings = load_entity(entity)
             now = datetime.now(UTC)
+            days = _days(now)
             shared = [
                 other
                 for other in readable_entities()
                 if other.name != entity and other.settings.connection == settings.settings.connection
             ]
-            found = pull(
+            read = partial(backfill, start=days[0], end=days[1]) if days else pull
+            found = read(
                 settings,
                 cm_com(settings),
                 dsn=database(),
@@ -52,7 +74,20 @@ def build(entity: Entity) -> DAG:
             ).as_counts()
             return {**found, "settled": settle_finished(entity, dsn=database(), now=now)}
 
+        @task(trigger_rule="all_done")
+        @task_errors
+        def compare_days(entity: str) -> list[dict[str, object]]:
+            """Compare the last days with the log, where that is due; the differences are on the page."""
+            from include.message_log import compare_due_days
+
+            found = compare_due_days(entity, dsn=database(), now=datetime.now(UTC))
+            return [
+                {"day": f"{each.day}", "accepted": each.accepted, "differences": each.differences}
+                for each in found
+            ]
+
         pulled = pull_log(entity.name)
+        pulled >> compare_days(entity.name)
         if entity.settings.forwards:
 
             @task(trigger_rule="all_done")
@@ -68,6 +103,21 @@ def build(entity: Entity) -> DAG:
 
             pulled >> forward_replies(entity.name)
     return dag
+
+
+def _days(now: datetime) -> tuple[datetime, datetime] | None:
+    """The span asked for in the form, its last day included; None for the regular pull."""
+    params = get_current_context()["params"]
+    first, last = params["from"], params["to"]
+    if not first:
+        if last:
+            raise AirflowFailException("Fill in From as well: To alone says nothing. Nothing was read.")
+        return None
+    start = datetime.fromisoformat(first).replace(tzinfo=UTC)
+    end = datetime.fromisoformat(last).replace(tzinfo=UTC) + timedelta(days=1) if last else now
+    if start >= min(end, now):
+        raise AirflowFailException("From must lie before To and before today's end. Nothing was read.")
+    return start, end
 
 
 globals().update(for_each_entity(build))

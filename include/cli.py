@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, TypeVar
 
@@ -117,6 +117,39 @@ def report(
         _or_fail(show)
     except CampaignUnknown as unknown:
         _fail(str(unknown))
+    except OSError as error:
+        _fail(f"{csv}: {error.strerror}.")
+
+
+@app.command()
+def log(
+    entity: Annotated[str, typer.Argument(help="The entity's name.")],
+    day: Annotated[
+        str, typer.Option(help="The day (UTC), such as 2026-11-22; yesterday when left out.")
+    ] = "",
+    csv: Annotated[
+        Path | None, typer.Option(help="Write every difference to this file, a message each.")
+    ] = None,
+) -> None:
+    """Compare a day of our messages with CM.com's log as it was pulled: what either side lacks, and the cost."""
+    from include.message_log.compare import compare_day, difference_csv, text
+
+    try:
+        chosen = date.fromisoformat(day) if day else datetime.now(UTC).date() - timedelta(days=1)
+    except ValueError:
+        _fail(f"{day!r} is no day such as 2026-11-22.")
+
+    def show() -> None:
+        with connect(dsn_from_environment(), application="whatsapp log") as conn:
+            require_current(conn)
+            typer.echo(text(compare_day(conn, entity, chosen)))
+            if csv is not None:
+                with csv.open("wb") as file:
+                    file.writelines(difference_csv(conn, entity, chosen))
+                typer.echo(f"Every difference is in {csv}.")
+
+    try:
+        _or_fail(show)
     except OSError as error:
         _fail(f"{csv}: {error.strerror}.")
 

@@ -1,6 +1,6 @@
 """Statuses that come back, from webhooks and from CM.com's message log, through one idempotent way in."""
 
-from include.message_log.compare import Comparison, compare_day
+from include.message_log.compare import Comparison, compare_day, compare_due_days, difference_csv
 from include.message_log.events import Applied, StatusEvent, apply_events, commit_events
 from include.message_log.pull import LogResult, backfill, pull
 from include.message_log.rows import LogRow, MessageLog
@@ -16,5 +16,7 @@ __all__ = [
     "backfill",
     "commit_events",
     "compare_day",
+    "compare_due_days",
+    "difference_csv",
     "pull",
 ]

@@ -101,11 +101,14 @@ def backfill(
     shared_with: Sequence[Entity] = (),
     suppression_key: bytes | None = None,
 ) -> LogResult:
-    """Read the log between two moments again, whatever was read before. Else as `pull`."""
+    """Read the log between two moments again, whatever was read before. Else as `pull`.
+
+    The next `pull` goes on where the last one ended, as if this had not been.
+    """
     with connect(dsn, application="whatsapp message log backfill") as conn:
         require_current(conn)
         conn.commit()
-        reader = _Reader(conn, client, (entity, *shared_with), now, suppression_key)
+        reader = _Reader(conn, client, (entity, *shared_with), now, suppression_key, moves_watermark=False)
         windows = split(start, min(end, now))
         reader.read(windows, windows)
     log.info("Message log of %s, again: %s", entity.name, reader.result.as_counts())
@@ -121,6 +124,7 @@ class _Reader:
     entities: tuple[Entity, ...]
     now: datetime
     suppression_key: bytes | None
+    moves_watermark: bool = True
     result: LogResult = field(default_factory=LogResult)
 
     @property
@@ -168,15 +172,16 @@ class _Reader:
                 taken = pool.submit(take, chunk)
             if taken is not None:
                 taken.result()
-        SQL.record_window(
-            self.conn,
-            entity=self._entity,
-            direction=direction,
-            from_time=window.start,
-            to_time=window.end,
-            rows=count,
-            now=self.now,
-        )
+        if self.moves_watermark:
+            SQL.record_window(
+                self.conn,
+                entity=self._entity,
+                direction=direction,
+                from_time=window.start,
+                to_time=window.end,
+                rows=count,
+                now=self.now,
+            )
         self.conn.commit()
         self.result.windows += 1
         self.result.rows += count if direction == "out" else 0

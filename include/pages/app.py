@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Request, Response
 
-from include.pages import campaigns, optins
+from include.pages import campaigns, optins, returns
 from include.pages.access import Access, NotThere
 from include.pages.assets import asset
 from include.pages.security import protect
@@ -40,6 +40,7 @@ def build_pages(
     protect(app)
     app.include_router(campaigns.router)
     app.include_router(optins.router)
+    app.include_router(returns.router)
     app.add_api_route("/static/{name}", _static, methods=["GET"])
     return app
 

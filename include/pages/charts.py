@@ -33,6 +33,34 @@ def campaign_charts(funnel: Funnel) -> dict[str, dict[str, Any]]:
     return charts
 
 
+def reputation_chart(rows: list[Row]) -> dict[str, Any]:
+    """Vega-Lite of the rows of `reputation.day_rows`."""
+    return _filled(shares_by_day, rows)
+
+
+@cache
+def shares_by_day() -> dict[str, Any]:
+    """Shares of failures, Meta's limits and opt-outs by day of acceptance."""
+    import altair as alt
+
+    chart = (
+        _chart()
+        .mark_line(point=True, strokeWidth=2)
+        .encode(
+            x=alt.X("day:T", title=None, axis=alt.Axis(format="%d %b", tickCount=8)),
+            y=alt.Y("share:Q", title="Share of the day's messages", axis=alt.Axis(format="%", tickCount=5)),
+            color=_parts(("Failed", "Limited", "Opted out"), ("bad", "accent", "muted")),
+            tooltip=[
+                alt.Tooltip("day:T", title="Day", format="%d %b %Y"),
+                alt.Tooltip("part:N", title="What"),
+                alt.Tooltip("share:Q", title="Share", format=".2%"),
+                _people(),
+            ],
+        )
+    )
+    return _spec(chart, height=220)
+
+
 @cache
 def waterfall() -> dict[str, Any]:
     """Target → … → Replied: what is left at each step, and what was lost on the way to it."""

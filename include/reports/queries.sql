@@ -153,6 +153,23 @@ where happened.hour is not null
 group by happened.hour
 order by happened.hour;
 
+-- name: count_days(month, campaign_id)
+-- What became of the messages accepted on each day (UTC).
+select (accepted_at at time zone 'UTC')::date as day,
+       count(*) as accepted,
+       count(*) filter (where state in ('delivered', 'read')) as delivered,
+       count(*) filter (where state = 'read') as read,
+       count(*) filter (where state = 'failed') as failed,
+       count(*) filter (where state = 'failed' and error_code in (59, 131026)) as undeliverable,
+       count(*) filter (where state = 'failed' and error_code in (63, 131048, 131049)) as limited,
+       count(*) filter (where state = 'failed' and error_code = 131050) as stopped,
+       count(*) filter (where opted_out_at <= coalesce(delivered_at, accepted_at) + interval '7 days') as opted_out
+from campaign_message
+where month = :month and campaign_id = :campaign_id and state in ('accepted', 'failed', 'delivered', 'read')
+  and accepted_at is not null
+group by 1
+order by 1;
+
 -- name: count_times(month, campaign_id)
 -- How long it took, in seconds: one pass, one sort of numbers per measure. CM.com's clock and ours may differ: a negative
 -- time counts as 0.
@@ -207,7 +224,8 @@ with reason as (delete from report_campaign_reason where campaign_id = :campaign
      country as (delete from report_campaign_country where campaign_id = :campaign_id),
      hour as (delete from report_campaign_hour where campaign_id = :campaign_id),
      variant as (delete from report_campaign_variant where campaign_id = :campaign_id),
-     link as (delete from report_campaign_link where campaign_id = :campaign_id)
+     link as (delete from report_campaign_link where campaign_id = :campaign_id),
+     day as (delete from report_campaign_day where campaign_id = :campaign_id)
 delete from report_campaign_time where campaign_id = :campaign_id;
 
 -- name: write_reason(campaign_id, bucket, reason, error_source, error_code, messages)*!
@@ -226,6 +244,11 @@ values (:campaign_id, :hour, :accepted, :delivered, :read, :replied, :opted_out)
 insert into report_campaign_variant
     (campaign_id, variant, attempt, target, accepted, delivered, read, clicked, replied, opted_out)
 values (:campaign_id, :variant, :attempt, :target, :accepted, :delivered, :read, :clicked, :replied, :opted_out);
+
+-- name: write_day(campaign_id, day, accepted, delivered, read, failed, undeliverable, limited, stopped, opted_out)*!
+insert into report_campaign_day
+    (campaign_id, day, accepted, delivered, read, failed, undeliverable, limited, stopped, opted_out)
+values (:campaign_id, :day, :accepted, :delivered, :read, :failed, :undeliverable, :limited, :stopped, :opted_out);
 
 -- name: write_link(campaign_id, link_id, people, clicks, robots)*!
 insert into report_campaign_link (campaign_id, link_id, people, clicks, robots)

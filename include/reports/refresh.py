@@ -14,6 +14,7 @@ import psycopg
 
 from include.database import connect, require_current
 from include.reports.optins import refresh_statuses
+from include.reports.reputation import refresh_reachability
 from include.reports.rollup import SQL, Rollup, count
 
 
@@ -33,6 +34,7 @@ def refresh(entity_name: str, *, dsn: str, now: datetime, everything: bool = Fal
         conn.commit()
         with conn.transaction():
             refresh_statuses(conn, entity_name, now=now, everything=everything)
+            refresh_reachability(conn, entity_name, now=now, everything=everything)
         for campaign_id in campaign_ids:
             with conn.transaction():
                 people += refresh_campaign(conn, campaign_id, now=now).totals["target"]
@@ -57,6 +59,7 @@ def refresh_campaign(conn: psycopg.Connection[Any], campaign_id: int, *, now: da
         (SQL.write_variant, rollup.variants),
         (SQL.write_time, rollup.times),
         (SQL.write_link, rollup.links),
+        (SQL.write_day, rollup.days),
     ):
         if rows:
             write(conn, [{**row, "campaign_id": campaign_id} for row in rows])

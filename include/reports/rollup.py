@@ -30,6 +30,7 @@ class Rollup:
     variants: list[Row]
     times: list[Row]
     links: list[Row]
+    days: list[Row]
 
 
 def count(conn: psycopg.Connection[Any], campaign_id: int) -> Rollup:
@@ -50,6 +51,7 @@ def count(conn: psycopg.Connection[Any], campaign_id: int) -> Rollup:
         variants=list(SQL.count_variants(conn, **where)),
         times=list(SQL.count_times(conn, **where)),
         links=links,
+        days=list(SQL.count_days(conn, **where)),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -15,10 +15,11 @@ def add_campaign(conn: psycopg.Connection[Any], *, entity: str = "acme", month: 
     """A campaign that is sending. Returns its id."""
     conn.execute("select ensure_month(%s)", (month,))
     row = conn.execute(
-        """insert into campaign (entity, name, run_key, connection_id, month, parameters, parameters_hash, state)
-           values (%s, 'spring', 'run-' || gen_random_uuid(), 'cm_com_' || %s::text, %s, '{}', 'x', 'sending')
+        """insert into campaign (entity, name, run_key, connection_id, month, parameters, parameters_hash, state,
+                                 created_at)
+           values (%s, 'spring', 'run-' || gen_random_uuid(), 'cm_com_' || %s::text, %s, '{}', 'x', 'sending', %s)
            returning id""",
-        (entity, entity, month),
+        (entity, entity, month, SENT - timedelta(days=3)),
     ).fetchone()
     return next(iter(row.values())) if isinstance(row, dict) else row[0]  # type: ignore[index]
 

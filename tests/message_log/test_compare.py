@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from datetime import date, timedelta
 from decimal import Decimal
 
 from include.database import connect
-from include.message_log import StatusEvent, apply_events, compare_day
-from include.message_log.compare import DayCost
+from include.message_log import StatusEvent, apply_events, compare_day, compare_due_days, difference_csv
+from include.message_log.compare import DayCost, text
 from tests.message_log.ledger import SENT, add_campaign, add_messages, add_people
 
 
@@ -42,9 +44,50 @@ def test_both_sides_of_a_day_and_its_cost(migrated_database: str) -> None:
         conn.execute("update set_aside set received_at = %s", (SENT,))
         conn.commit()
 
-    found = compare_day("acme", dsn=migrated_database, day=SENT.date())
-    assert (found.accepted, found.logged, found.unheard, found.strangers) == (5, 3, 2, 1)
-    assert [each.reference for each in found.missing] == missing
-    belgian = sum(person % 2 == 0 for person in people[:3])
-    assert found.costs == (DayCost("EUR", 3, Decimal("0.21"), Decimal("0.06") * belgian, 3 - belgian),)
-    assert compare_day("acme", dsn=migrated_database, day=date(2026, 1, 1)).accepted == 0
+        found = compare_day(conn, "acme", SENT.date())
+        assert (found.accepted, found.logged, found.missing) == (5, 3, 2)
+        assert (found.unheard, found.strangers) == (2, 1)
+        belgian = sum(person % 2 == 0 for person in people[:3])
+        cost = DayCost("EUR", 3, Decimal("0.21"), Decimal("0.06") * belgian, 3 - belgian, belgian)
+        assert found.costs == (cost,)
+        assert compare_day(conn, "acme", date(2026, 1, 1)).accepted == 0
+
+        listed = list(
+            csv.DictReader(io.StringIO(b"".join(difference_csv(conn, "acme", SENT.date())).decode()))
+        )
+        assert len(listed) == found.differences
+        by_kind = {row["difference"]: [] for row in listed}
+        for row in listed:
+            by_kind[row["difference"]].append(row["reference"])
+        assert sorted(by_kind["missing"]) == sorted(missing)
+        assert sorted(by_kind["unheard"]) == sorted(logged[1:])
+        assert by_kind["stranger"] == ["order 77"]
+        assert len(by_kind["price"]) == belgian
+        assert {(row["charged"], row["expected"]) for row in listed if row["difference"] == "price"} == {
+            ("0.07", "0.06")
+        }
+        assert "3 accepted" not in text(found)
+        assert "missing from the log               2" in text(found)
+
+
+def test_each_day_is_compared_on_the_four_days_after_it_and_not_all_the_time(migrated_database: str) -> None:
+    now = SENT + timedelta(days=1)
+    with connect(migrated_database) as conn:
+        add_messages(conn, add_campaign(conn), add_people(conn, 4))
+        conn.commit()
+
+        def kept() -> dict[date, int]:
+            return {row["day"]: row["missing"] for row in conn.execute("select day, missing from log_day")}
+
+        first = compare_due_days("acme", dsn=migrated_database, now=now)
+        assert [each.day for each in first] == [SENT.date() - timedelta(days=back) for back in (3, 2, 1, 0)]
+        assert kept()[SENT.date()] == 4
+        assert compare_due_days("acme", dsn=migrated_database, now=now + timedelta(hours=5)) == []
+        conn.execute("update campaign_message set logged_at = now() where subscription_id % 2 = 0")
+        conn.commit()
+        later = compare_due_days("acme", dsn=migrated_database, now=now + timedelta(hours=7))
+        assert len(later) == 4
+        assert kept()[SENT.date()] == 2
+        assert SENT.date() not in [
+            each.day for each in compare_due_days("acme", dsn=migrated_database, now=now + timedelta(days=5))
+        ]

@@ -141,6 +141,8 @@ def test_a_pull_that_breaks_off_continues_from_its_last_whole_window(
             end=now + timedelta(days=1),
         )
         assert (again.windows, again.rows, again.statuses.recorded) == (6, 20, 0)
+        windows = conn.execute("select count(*) from log_window").fetchone()["count"]
+        assert windows == 4, "reading again moves no watermark: what lies between is still to be read"
 
 
 def test_accepted_messages_that_the_log_never_shows_are_counted(conn: Any, migrated_database: str) -> None:
