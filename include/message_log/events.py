@@ -24,7 +24,7 @@ Status = Literal["accepted", "rejected", "delivered", "failed", "read"]
 CHUNK = 5_000
 # Two campaigns in a row that could not be delivered, with nothing delivered between: one 131026 proves little.
 UNREACHABLE_AFTER = 2
-_NOT_OURS = (None, None, None, None)
+_NOT_OURS: tuple[None, None, None, None] = (None, None, None, None)
 
 
 class StatusEvent(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -106,10 +106,10 @@ def commit_events(
 def _apply(
     conn: psycopg.Connection[Any], events: list[StatusEvent], entities: Sequence[str], now: datetime
 ) -> Applied:
+    columns = zip(*[_row(event) for event in events], strict=True)
     counts = SQL.apply_events(
         conn,
-        # One JSON text: psycopg turns lists into arrays value by value in Python, which took three times as long.
-        events=_encode([_row(event) for event in events]).decode(),
+        **{name: _array(column) for name, column in zip(COLUMNS, columns, strict=True)},
         entities=list(entities),
         now=now,
         undeliverable_codes=list(UNDELIVERABLE),
@@ -122,47 +122,54 @@ def _apply(
     return Applied(**counts, stopped=len(stops))
 
 
-class _Row(msgspec.Struct, gc=False, omit_defaults=True):
-    """An event as `apply_events` reads it; the ledger row's key is missing where the reference is not ours."""
-
-    reference: str
-    status: str
-    occurred_at: datetime
-    source: str
-    month: int | None = None
-    campaign_id: int | None = None
-    subscription_id: int | None = None
-    attempt: int | None = None
-    error_code: int | None = None
-    error_text: str | None = None
-    received_raw: str | None = None
-    price: Decimal | None = None
-    currency: str | None = None
-    country: str | None = None
-
-
-_encode = msgspec.json.Encoder().encode
+COLUMNS = (
+    "refs",
+    "months",
+    "campaigns",
+    "people",
+    "attempts",
+    "statuses",
+    "codes",
+    "texts",
+    "times",
+    "raws",
+    "sources",
+    "prices",
+    "currencies",
+    "countries",
+)
 
 
-def _row(event: StatusEvent) -> _Row:
+def _row(event: StatusEvent) -> tuple[str | None, ...]:
+    """An event as elements of PostgreSQL's array literals, in the order of COLUMNS; what may be anything is quoted."""
     key = references.parse(event.reference)
-    month, campaign_id, subscription_id, attempt = key or _NOT_OURS
-    return _Row(
-        event.reference if key else redact(event.reference, 64),
+    month, campaign, person, attempt = map(str, key) if key else _NOT_OURS
+    return (
+        event.reference if key else _quoted(redact(event.reference, 64)),
+        month,
+        campaign,
+        person,
+        attempt,
         event.status,
-        event.occurred_at,
+        None if event.error_code is None else str(event.error_code),
+        _quoted(redact(event.error_text)) if event.error_text else None,
+        event.occurred_at.isoformat(),
+        _quoted(event.received_raw),
         event.source,
-        month=month,
-        campaign_id=campaign_id,
-        subscription_id=subscription_id,
-        attempt=attempt,
-        error_code=event.error_code,
-        error_text=redact(event.error_text) if event.error_text else None,
-        received_raw=event.received_raw,
-        price=event.price,
-        currency=event.currency,
-        country=event.country,
+        None if event.price is None else str(event.price),
+        _quoted(event.currency),
+        _quoted(event.country),
     )
+
+
+def _quoted(text: str | None) -> str | None:
+    return None if text is None else '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _array(elements: Iterable[str | None]) -> str:
+    # Written here, for psycopg turns a list into an array element by element in Python: 13 µs an event instead of 4.
+    # One JSON text would be as cheap, but json_to_recordset takes 24 µs a row where unnest takes 2 (PostgreSQL 18).
+    return "{" + ",".join(["NULL" if each is None else each for each in elements]) + "}"
 
 
 def _platform_stop(conn: psycopg.Connection[Any], stop: dict[str, Any]) -> None:

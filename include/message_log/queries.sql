@@ -1,15 +1,14 @@
--- name: apply_events(events, entities, now, undeliverable_codes, unreachable_after, stop_codes)^
+-- name: apply_events(refs, months, campaigns, people, attempts, statuses, codes, texts, times, raws, sources, prices, currencies, countries, entities, now, undeliverable_codes, unreachable_after, stop_codes)^
 -- The one way in for statuses, from the webhook and from the log: message_event, campaign_message, subscription's
 -- reachability and set_aside, in one statement. Safe to repeat, in any order, and to run concurrently: everything is a
 -- maximum, a minimum or "once"; ledger rows are locked in key order. Writes nothing for what is known already.
 with incoming as materialized (
     select *
-    from rows from (json_to_recordset(:events::json) as (
-        reference text, month integer, campaign_id bigint, subscription_id bigint, attempt integer, status text,
-        error_code integer, error_text text, occurred_at timestamptz, received_raw text, source text, price numeric,
-        currency text, country text
-    )) with ordinality as given (reference, month, campaign_id, subscription_id, attempt, status, error_code, error_text,
-                                 occurred_at, received_raw, source, price, currency, country, position)
+    from unnest(:refs::text[], :months::integer[], :campaigns::bigint[], :people::bigint[], :attempts::integer[],
+                :statuses::text[], :codes::integer[], :texts::text[], :times::timestamptz[], :raws::text[],
+                :sources::text[], :prices::numeric[], :currencies::text[], :countries::text[])
+         with ordinality as given (reference, month, campaign_id, subscription_id, attempt, status, error_code, error_text,
+                                   occurred_at, received_raw, source, price, currency, country, position)
 ), known as materialized (
     -- The lock also makes `rank` the present one: nobody changes the row between here and the update below.
     select i.*, c.entity, m.attempt as newest_attempt, state_rank(m.state) as rank, state_rank(i.status) as told

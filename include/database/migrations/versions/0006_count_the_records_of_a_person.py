@@ -1,0 +1,20 @@
+"""Count the records of a person."""
+
+from pathlib import Path
+
+from alembic import op
+
+revision = "0004"
+down_revision = "0003"
+
+
+def upgrade() -> None:
+    """Run the SQL file beside this one as it stands (see 0001)."""
+    driver = op.get_bind().connection.driver_connection
+    assert driver is not None  # noqa: S101 - a checked-out connection has one
+    driver.execute(Path(__file__).with_suffix(".sql").read_text(encoding="utf-8"))
+
+
+def downgrade() -> None:
+    """Forget the count; the next reconciles make it again."""
+    op.drop_column("subscription", "records")
