@@ -8,6 +8,7 @@ from datetime import datetime
 
 from include.database import connect, require_current
 from include.privacy.retain import SQL
+from include.subscriptions import hold_entity
 
 
 class PersonUnknown(Exception):
@@ -23,6 +24,7 @@ def erase(entity_name: str, *, source: str, record_id: str, actor: str, dsn: str
     """
     with connect(dsn, application="whatsapp erasure") as conn:
         require_current(conn)
+        hold_entity(conn, entity_name)
         found = SQL.people_of_record(conn, entity=entity_name, source=source, source_record_id=record_id)
         people = [row["id"] for row in found]
         if not people:

@@ -4,7 +4,7 @@ from include.subscriptions.guard import GuardFigures, Release
 from include.subscriptions.ledger import grant, withdraw
 from include.subscriptions.projection import rebuild
 from include.subscriptions.propagate import propagate
-from include.subscriptions.reconcile import ReconcileResult, reconcile
+from include.subscriptions.reconcile import ReconcileResult, hold_entity, reconcile
 from include.subscriptions.suppression import (
     SuppressionKeyProblem,
     check_key,
@@ -21,6 +21,7 @@ __all__ = [
     "WordingChanged",
     "check_key",
     "grant",
+    "hold_entity",
     "person_hash",
     "propagate",
     "rebuild",

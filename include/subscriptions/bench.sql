@@ -1,11 +1,11 @@
 -- name: make_people(entity, people)!
 -- People who all said yes in one source.
 insert into subscription (id, entity, phone, match_key, person_hash, status, status_at, consent_event_id, language, country,
-                          time_zone, attributes)
+                          time_zone, attributes, records)
 overriding system value
 select n, :entity, '+3247' || lpad(n::text, 7, '0'), '+3247' || lpad(n::text, 7, '0'),
        sha256(convert_to(n::text, 'UTF8')), 'subscribed', timestamptz '2026-01-01 10:00+00', n, 'nl', 'BE', 'Europe/Brussels',
-       '{"first_name": "An", "city": "Gent"}'
+       '{"first_name": "An", "city": "Gent"}', 1
 from generate_series(1, :people::bigint) n;
 
 -- name: make_events(entity)!

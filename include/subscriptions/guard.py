@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -47,20 +48,29 @@ class GuardHeld(Exception):
         )
 
 
-def check(conn: psycopg.Connection[Any], entity: Entity, *, release: Release | None) -> GuardFigures:
-    """Compare what is decided with what the entity allows. Raises GuardHeld.
+def check(
+    conn: psycopg.Connection[Any],
+    entity: Entity,
+    written: Mapping[tuple[str, str], int],
+    *,
+    release: Release | None,
+) -> GuardFigures:
+    """Compare what is decided, and what is `written` already, with what the entity allows.
 
-    Of a released run only what goes beyond the figures that were looked at is judged: sources move on meanwhile.
+    `written`: people by (old state, new state). Raises GuardHeld; the caller's savepoint undoes it all. Of a released
+    run only what goes beyond the figures that were looked at is judged: sources move on meanwhile.
     """
     guard = entity.settings.guard
     flips = projection_queries.flips(conn)
+    opted_out = flips["opted_out"] + written.get(("subscribed", "unsubscribed"), 0)
+    opted_in = flips["opted_in"]  # news that takes a no back is never written before it is judged
     seen = release.figures if release and release.figures else GuardFigures(0, 0, None, guard.max_share)
-    most = max(flips["opted_out"] - seen.opted_out, flips["opted_in"] - seen.opted_in)
+    most = max(opted_out - seen.opted_out, opted_in - seen.opted_in)
     # Counting 5M people takes half a second: not needed where even the fewest people for a guard would allow it.
     known = (
         queries.known_people(conn, entity=entity.name) if most > guard.max_share * guard.min_people else None
     )
-    figures = GuardFigures(flips["opted_out"], flips["opted_in"], known, guard.max_share)
+    figures = GuardFigures(opted_out, opted_in, known, guard.max_share)
     trusted = release is not None and release.figures is None
     if known is not None and known >= guard.min_people and most > guard.max_share * known and not trusted:
         raise GuardHeld(figures)

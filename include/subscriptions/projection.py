@@ -77,6 +77,7 @@ def apply(conn: psycopg.Connection[Any], *, now: datetime) -> Changes:
 
 def follow_up(conn: psycopg.Connection[Any], *, now: datetime, reason: str = "opted_out") -> dict[str, int]:
     """What a changed mind entails: the suppression list, and the sources that must be told. Returns rows written."""
+    queries.note_spoken(conn)
     return {
         "suppressed": queries.suppress(conn, reason=reason),
         "unsuppressed": queries.unsuppress(conn),

@@ -11,7 +11,10 @@ create temporary table if not exists held (
     attributes jsonb not null
 ) on commit delete rows;
 create temporary table if not exists profile (
-    subscription_id bigint not null, attributes jsonb not null, language text
+    subscription_id bigint not null, attributes jsonb not null, language text, records smallint not null
+) on commit delete rows;
+create temporary table if not exists spoken (
+    entity text not null, person_hash bytea not null, source text not null, status text not null, status_at timestamptz not null
 ) on commit delete rows;
 
 -- name: measure_touched()#
@@ -28,7 +31,7 @@ analyze held;
 
 -- name: forget_touched()!
 -- Begin anew within one transaction.
-delete from touched;
+with said as (delete from spoken) delete from touched;
 
 -- name: forget_projected()!
 -- Begin anew within one transaction.
@@ -141,8 +144,8 @@ where not exists (select from projected d where d.subscription_id = j.subscripti
 
 -- name: describe(precedence)!
 -- Language and attributes of each person touched: each from the newest record that has it; records of one moment by the
--- entity's order of precedence.
-insert into profile (subscription_id, attributes, language)
+-- entity's order of precedence. And how many records speak of the person: news of the only one needs no merging.
+insert into profile (subscription_id, attributes, language, records)
 with record as (
     select h.*, coalesce(array_position(:precedence::text[], h.source), 1000) as place,
            count(*) over (partition by h.subscription_id) as records
@@ -156,17 +159,21 @@ with record as (
     cross join lateral jsonb_each(r.attributes) a
     where r.records > 1
     group by r.subscription_id
-), spoken as (
+), counted as (
+    select subscription_id, max(records) as records from record where records > 1 group by subscription_id
+), said as (
     select distinct on (subscription_id) subscription_id, language
     from record
     where records > 1 and language is not null
     order by subscription_id, record_at desc, place, source, record_id
 )
-select t.subscription_id, coalesce(s.attributes, m.attributes, '{}'), coalesce(s.language, l.language)
+select t.subscription_id, coalesce(s.attributes, m.attributes, '{}'), coalesce(s.language, l.language),
+       case when s.subscription_id is not null then 1 else coalesce(c.records, 0) end
 from touched t
 left join single s using (subscription_id)
 left join merged m using (subscription_id)
-left join spoken l using (subscription_id);
+left join said l using (subscription_id)
+left join counted c using (subscription_id);
 
 -- name: flips()^
 -- How many people who were known change sides. Read only.
@@ -185,6 +192,7 @@ with changed as (
         -- Whoever says yes again is tried again.
         reachability = case when d.status in ('subscribed', 'pending') and p.reachability = 'unreachable'
                                  and d.status_at > p.reachability_at then 'unknown' else p.reachability end,
+        records = coalesce(f.records, p.records),
         updated_at = :now
     from projected d
     join stood s on s.subscription_id = d.subscription_id
@@ -193,18 +201,24 @@ with changed as (
       and (p.status <> d.status or p.status_at is distinct from d.status_at
            or p.consent_event_id is distinct from d.consent_event_id
            or p.attributes <> f.attributes
+           or p.records is distinct from coalesce(f.records, p.records)
            or f.subscription_id is not null and p.language is distinct from f.language)
     returning s.status as was, p.status as became
 )
 select was, became, count(*) as people from changed group by was, became;
 
+-- name: note_spoken()!
+-- What the people touched are known to want now, for the suppression list.
+insert into spoken (entity, person_hash, source, status, status_at)
+select p.entity, p.person_hash, d.source, d.status, d.status_at
+from projected d
+join subscription p on p.id = d.subscription_id
+where d.status in ('subscribed', 'pending', 'unsubscribed') and p.person_hash is not null;
+
 -- name: suppress(reason)!
 -- Whoever said no is on the suppression list, which every send consults and erasure does not empty (C10).
 insert into suppression as x (entity, person_hash, reason, source, said_at)
-select p.entity, p.person_hash, :reason, d.source, d.status_at
-from projected d
-join subscription p on p.id = d.subscription_id
-where d.status = 'unsubscribed' and p.person_hash is not null
+select entity, person_hash, :reason, source, status_at from spoken where status = 'unsubscribed'
 on conflict (entity, person_hash) do update
 -- A stronger reason is never replaced by a weaker one.
 set reason = case when x.reason = 'opted_out' then excluded.reason else x.reason end,
@@ -215,15 +229,10 @@ where x.reason = 'opted_out' and excluded.reason <> 'opted_out' or excluded.said
 -- name: unsuppress()!
 -- A newer yes lifts a person's own no; an objection, a platform's stop and an erasure stay. One that is to be confirmed lifts
 -- it too (the person is written to once, about that), and comes back here if it expires.
-with agreed as materialized (
-    select p.entity, p.person_hash, d.status_at
-    from projected d
-    join subscription p on p.id = d.subscription_id
-    where d.status in ('subscribed', 'pending')
-)
 delete from suppression x
-using agreed a
-where x.entity = a.entity and x.person_hash = a.person_hash and x.reason = 'opted_out' and x.said_at < a.status_at;
+using spoken s
+where s.status in ('subscribed', 'pending') and x.entity = s.entity and x.person_hash = s.person_hash
+  and x.reason = 'opted_out' and x.said_at < s.status_at;
 
 -- name: tell_sources(now)!
 -- Every record, in whatever source, that still says yes about somebody who said no is to be told. Once per no: what was

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -53,7 +53,7 @@ def reconcile(
     with connect(dsn, application=f"reconcile {entity.name}") as conn:
         require_current(conn)
         check_key(conn, key)
-        queries.lock_entity(conn, entity=entity.name)
+        hold_entity(conn, entity.name)
         runs, lost = _open_runs(conn, entity, now, release=release)
         if not runs:
             return ReconcileResult("nothing_to_do", lost=tuple(lost))
@@ -72,6 +72,14 @@ def reconcile(
     return ReconcileResult(
         "applied", tuple(runs), tuple(lost), result.people, result.outcomes, result.rows_written, result.guard
     )
+
+
+def hold_entity(conn: psycopg.Connection[Any], entity: str) -> None:
+    """Wait for the entity's reconcile to end and keep others waiting until this transaction ends.
+
+    For whoever changes what sources said of people: a reconcile counts on being alone with it.
+    """
+    queries.lock_entity(conn, entity=entity)
 
 
 def _open_runs(
@@ -112,18 +120,19 @@ def _reconcile(
     queries.measure_identified(conn)
     erased = queries.reject_erased(conn, entity=name)
     written = queries.prefer_longer_numbers(conn, now=now)
-    written += queries.add_events(conn, entity=name, default_language=entity.settings.default_language)
+    written += _record(conn, entity)
     queries.recall_stops(conn, entity=name)
+    written += queries.spread_withdrawals(conn, entity=name)
+    people = _write_direct(conn, entity, now)
     queries.touch(conn)
-    written += queries.remember_records(conn, entity=name)
-    queries.spread_withdrawals(conn, entity=name)
     projection.measure(conn)
     projection.project(conn, precedence=entity.settings.precedence)
     projection.measure(conn)
-    figures = check(conn, entity, release=release)
-    people = projection.apply(conn, now=now)
+    figures = check(conn, entity, people, release=release)
+    for change, number in projection.apply(conn, now=now).items():
+        people[change] += number
     for row in queries.write_newcomers(conn, entity=name, now=now):
-        people["unknown", row["status"]] = people.get(("unknown", row["status"]), 0) + row["people"]
+        people["unknown", row["status"]] += row["people"]
     followed = projection.follow_up(conn, now=now)
     outcomes = _outcomes(conn, runs, changed, last_event)
     queries.close_runs(
@@ -142,6 +151,26 @@ def _reconcile(
         rows_written=written,
         guard=figures,
     )
+
+
+def _record(conn: psycopg.Connection[Any], entity: Entity) -> int:
+    """Write the events and what the sources now say; returns the rows written."""
+    language = entity.settings.default_language
+    events = queries.add_direct_events(conn, entity=entity.name, default_language=language)
+    events += queries.add_events(conn, entity=entity.name, default_language=language)
+    records = queries.renew_records(conn) + queries.add_records(conn, entity=entity.name)
+    records += queries.remember_records(conn, entity=entity.name)
+    return int(events + records)
+
+
+def _write_direct(conn: psycopg.Connection[Any], entity: Entity, now: datetime) -> Counter[tuple[str, str]]:
+    """Write the state of the people whose news needs no look back. People by (old state, new state)."""
+    people: Counter[tuple[str, str]] = Counter()
+    for row in queries.apply_direct(conn, now=now):
+        people[row["was"], row["became"]] += row["people"]
+    for row in queries.write_direct_newcomers(conn, entity=entity.name, now=now):
+        people["unknown", row["status"]] += row["people"]
+    return people
 
 
 def _outcomes(
@@ -164,7 +193,7 @@ def _outcomes(
     return outcomes
 
 
-def _by_outcome(people: projection.Changes, new: int) -> dict[str, int]:
+def _by_outcome(people: Mapping[tuple[str, str], int], new: int) -> dict[str, int]:
     counts: defaultdict[str, int] = defaultdict(int, {"new": new})
     for (was, became), number in people.items():
         counts[became if was != became else "updated"] += number

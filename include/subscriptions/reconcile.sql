@@ -34,18 +34,28 @@ set work_mem = '128MB';
 set temp_buffers = '128MB';
 
 -- name: measure_staging()#
--- Rows come and go too fast for the server's own statistics, and a plan made for a few is no plan for a million.
-analyze optin_staging;
+-- Rows come and go too fast for the server's own statistics, and a plan made for a few is no plan for a million. Only this
+-- column is asked for; measuring all of them takes three times as long.
+analyze optin_staging (sync_run_id);
 
 -- name: collect_changed(entity, runs)!
 -- The staged records that say something their source had not said before, each with the person it speaks of if we have
 -- them. In most runs few do; and most of those keep their number, so that only the others are looked up.
+-- `is_plain`: nothing but the newest version of a record that has only ever spoken of this one person.
 create temporary table incoming on commit drop as
 select r.source, s.record_id, s.phone, s.match_key, s.country, s.time_zone, s.consent, s.timed, s.occurred_at, s.record_at,
        s.language, s.attributes, hashtextextended(s.phone, 0) as phone_key,
        s.sync_run_id, r.collection_point, r.method, r.wording_id, r.double_opt_in,
-       k.subscription_id as known_subscription_id, k.phone_key as known_phone_key, k.withdrawn_at as known_withdrawn_at,
-       k.spoke_of as known_spoke_of,
+       k.ctid as known_at, k.subscription_id as known_subscription_id, k.phone_key as known_phone_key,
+       k.withdrawn_at as known_withdrawn_at, k.spoke_of as known_spoke_of,
+       s.timed and s.record_id <> '' and s.phone is not null and not (s.consent and r.double_opt_in) and (
+           k.source is null
+           or k.phone_key = hashtextextended(s.phone, 0) and k.subscription_id is not null
+              and k.withdrawn_at is null and k.spoke_of = '{}'
+              and coalesce((s.record_at, s.occurred_at, not s.consent, s.attributes, coalesce(s.language, ''))
+                           > (k.record_at, k.occurred_at, not k.consent, k.attributes, coalesce(k.language, '')), false)
+       ) as is_plain,
+       coalesce(k.occurred_at = s.occurred_at and k.consent = s.consent, false) as is_known_event,
        case when k.phone_key = hashtextextended(s.phone, 0) then k.subscription_id
             else (select p.id from subscription p where p.entity = :entity and p.match_key = s.match_key)
        end as found_id
@@ -72,7 +82,8 @@ where s.sync_run_id = any (:runs::bigint[])
 -- One row per number that is new to the entity, with the id it will have. Whoever was erased stays away (C11). The longer
 -- way to write a number is the one that is messaged where two are the same mobile (Brazil).
 create temporary table newcomer on commit drop as
-select nextval(pg_get_serial_sequence('subscription', 'id')) as id, n.*
+select nextval(pg_get_serial_sequence('subscription', 'id')) as id, n.*,
+       exists (select from suppression x where x.entity = :entity and x.person_hash = n.person_hash) as is_suppressed
 from (
     select distinct on (match_key) phone, match_key, country, time_zone,
            sha256(:opad::bytea || sha256(:ipad::bytea || convert_to(match_key, 'UTF8'))) as person_hash
@@ -87,15 +98,32 @@ where not exists (
 -- name: identify()!
 -- Every changed record with its person: null for a withdrawal without a number, and for the erased. In the order of the
 -- people, so that what is written next goes through tables and indexes once.
+-- `is_direct`: the only news of its person, and plain; nobody else's news is in the same record. Such news can be written
+-- down without reading the person's whole story again. Nearly all are.
 create temporary table identified on commit drop as
-select i.*, coalesce(i.found_id, n.id) as subscription_id
-from incoming i
-left join newcomer n on i.found_id is null and n.match_key = i.match_key
-order by coalesce(i.found_id, n.id);
+with moved as materialized (
+    select known_subscription_id from incoming where known_subscription_id is not null and known_subscription_id is distinct from found_id
+), repeated as materialized (
+    select source, record_id from incoming group by source, record_id having count(*) > 1
+), named as (
+    select i.*, coalesce(i.found_id, n.id) as subscription_id,
+           i.is_plain and (i.known_at is not null or coalesce(not n.is_suppressed, false))
+           and not exists (select from repeated r where r.source = i.source and r.record_id = i.record_id) as is_single
+    from incoming i
+    left join newcomer n on i.found_id is null and n.match_key = i.match_key
+)
+select n.*,
+       n.is_single and n.subscription_id is not null and count(*) over person = 1
+       and not exists (select from moved m where m.known_subscription_id = n.subscription_id) as is_direct,
+       case when n.is_single and not n.is_known_event
+            then nextval(pg_get_serial_sequence('consent_event', 'id')) end as event_id
+from named n
+window person as (partition by n.subscription_id order by n.subscription_id)
+order by n.subscription_id;
 
 -- name: measure_identified()#
 -- Nobody else counts a temporary table's rows.
-analyze identified;
+analyze identified (subscription_id, is_direct);
 
 -- name: reject_erased(entity)!
 -- Records of people who were erased are not taken again, and it is told.
@@ -118,8 +146,22 @@ from (
 ) i
 where p.id = i.subscription_id and length(i.phone) > length(p.phone);
 
+-- name: add_direct_events(default_language, entity)!
+-- The ledger's new rows for direct news, under the ids that were reserved for them. An event that is there already (a record
+-- that says again what it said before) is no newer than its person's state, so that `apply_direct` never points to its id.
+insert into consent_event (id, subscription_id, action, occurred_at, source, source_record_id, collection_point, method,
+                           wording_id, wording_language, sync_run_id)
+overriding system value
+select i.event_id, i.subscription_id, case when i.consent then 'grant' else 'withdraw' end, i.occurred_at, i.source, i.record_id,
+       i.collection_point, i.method, case when i.consent then i.wording_id end,
+       case when i.consent then coalesce(w.language, :default_language) end, i.sync_run_id
+from identified i
+left join consent_wording w on w.entity = :entity and w.wording_id = i.wording_id and w.language = i.language
+where i.is_direct and i.event_id is not null
+on conflict do nothing;
+
 -- name: add_events(default_language, entity)!
--- The ledger's new rows. An event that is known is left alone, so a record may come any number of times.
+-- The ledger's new rows for all other news. An event that is known is left alone, so a record may come any number of times.
 insert into consent_event (subscription_id, action, occurred_at, source, source_record_id, collection_point, method,
                            wording_id, wording_language, needs_confirmation, sync_run_id)
 select i.subscription_id, case when i.consent then 'grant' else 'withdraw' end, i.occurred_at, i.source, i.record_id,
@@ -127,7 +169,7 @@ select i.subscription_id, case when i.consent then 'grant' else 'withdraw' end, 
        case when i.consent then coalesce(w.language, :default_language) end, i.consent and i.double_opt_in, i.sync_run_id
 from identified i
 left join consent_wording w on w.entity = :entity and w.wording_id = i.wording_id and w.language = i.language
-where i.subscription_id is not null
+where not i.is_direct and i.subscription_id is not null
   -- Without record id and time nothing tells this withdrawal from the one read before.
   and (i.timed or i.record_id <> ''
        or not exists (select from subscription p where p.id = i.subscription_id and p.status = 'unsubscribed'))
@@ -142,15 +184,34 @@ join suppression x on x.entity = :entity and x.person_hash = n.person_hash and x
 on conflict do nothing;
 
 -- name: touch()!
--- Whose state may change: the people these records speak of now, and those they spoke of before.
+-- Whose story is to be read again: the people these records speak of now, and those they spoke of before.
 insert into touched (subscription_id)
-select subscription_id from identified where subscription_id is not null
+select subscription_id from identified where not is_direct and subscription_id is not null
 union
-select known_subscription_id from identified where known_subscription_id is not null;
+select known_subscription_id from identified where not is_direct and known_subscription_id is not null
+on conflict do nothing;
+
+-- name: renew_records()!
+-- What a source now says about a record that it had told us of, for direct news: each is the newest version of its record.
+-- By the place of the row, which cannot move: the reconcile of an entity is alone with its records (lock_entity).
+update source_record k
+set record_at = i.record_at, occurred_at = i.occurred_at, consent = i.consent, language = i.language, attributes = i.attributes,
+    withdrawn_at = case when not i.consent then i.occurred_at end
+from identified i
+where k.ctid = i.known_at and i.is_direct and i.known_at is not null;
+
+-- name: add_records(entity)!
+-- What a source says about a record that is new, for direct news.
+insert into source_record (entity, source, record_id, subscription_id, record_at, occurred_at, consent, phone_key, language,
+                           attributes, withdrawn_at)
+select :entity, source, record_id, subscription_id, record_at, occurred_at, consent, phone_key, language, attributes,
+       case when not consent then occurred_at end
+from identified
+where is_direct and known_at is null;
 
 -- name: remember_records(entity)!
--- What each source last said about each record: the newest version wins, whatever order they come in. Every column takes
--- part in the comparison, so that even two versions of one moment have one outcome.
+-- What each source last said about each record, for all other news: the newest version wins, whatever order they come in.
+-- Every column takes part in the comparison, so that even two versions of one moment have one outcome.
 insert into source_record as k (entity, source, record_id, subscription_id, record_at, occurred_at, consent, phone_key,
                                 language, attributes, withdrawn_at, spoke_of)
 select :entity, i.source, i.record_id, n.subscription_id, n.record_at, n.occurred_at, n.consent, n.phone_key, n.language,
@@ -159,13 +220,13 @@ from (
     select source, record_id, max(occurred_at) filter (where not consent) as withdrawn_at,
            array_agg(subscription_id) filter (where subscription_id is not null) as people,
            min(subscription_id) <> max(subscription_id) as has_several
-    from identified where record_id <> ''
+    from identified where not is_direct and record_id <> ''
     group by source, record_id
 ) i
 left join (
     select distinct on (source, record_id) *
     from identified
-    where record_id <> '' and subscription_id is not null
+    where not is_direct and record_id <> '' and subscription_id is not null
     order by source, record_id, record_at desc, occurred_at desc, consent, phone_key desc, attributes desc,
              coalesce(language, '') desc
 ) n using (source, record_id)
@@ -198,7 +259,7 @@ with said_no as (
            and min(subscription_id) = max(subscription_id)
            and min(subscription_id) = coalesce(max(known_subscription_id), min(subscription_id)) as is_plain
     from identified
-    where record_id <> ''
+    where not is_direct and record_id <> ''
     group by source, record_id
 ), spread as (
     insert into consent_event (subscription_id, action, occurred_at, source, source_record_id, method, sync_run_id)
@@ -213,14 +274,69 @@ insert into touched (subscription_id)
 select distinct subscription_id from spread
 on conflict do nothing;
 
+-- name: apply_direct(now)
+-- What direct news makes of people who are known, where it is the newest word of all, takes no "no" back, and comes from the
+-- only record that speaks of them; the others are touched. Decided on the row as it is when it is written, so that a reply's STOP that commits
+-- meanwhile is not overwritten. Returns people by old and new state.
+with applied as (
+    update subscription p
+    set status = case when i.event_id is null then p.status when i.consent then 'subscribed' else 'unsubscribed' end,
+        status_at = case when i.event_id is null then p.status_at else i.occurred_at end,
+        consent_event_id = coalesce(i.event_id, p.consent_event_id),
+        attributes = i.attributes, language = i.language,
+        -- Whoever says yes again is tried again.
+        reachability = case when p.reachability = 'unreachable' and i.event_id is not null and i.consent
+                                 and i.occurred_at > p.reachability_at then 'unknown' else p.reachability end,
+        updated_at = :now
+    from identified i
+    join subscription o on o.id = i.subscription_id
+    where i.is_direct and i.known_at is not null
+      and p.id = i.subscription_id and p.records = 1 and p.status in ('subscribed', 'unsubscribed')
+      and (i.event_id is null or i.occurred_at > p.status_at and (p.status = 'subscribed' or not i.consent))
+      and not exists (select from touched t where t.subscription_id = i.subscription_id)
+    returning p.id, p.entity, p.person_hash, i.source, i.event_id is not null and not i.consent as said_no, o.status as was,
+              p.status as became, p.status_at
+), left_over as (
+    insert into touched (subscription_id)
+    select i.subscription_id from identified i
+    where i.is_direct and i.known_at is not null and not exists (select from applied a where a.id = i.subscription_id)
+    on conflict do nothing
+), noted as (
+    insert into spoken (entity, person_hash, source, status, status_at)
+    select entity, person_hash, source, became, status_at from applied where said_no
+)
+select was, became, count(*) as people from applied group by was, became;
+
+-- name: write_direct_newcomers(entity, now)
+-- The people who are new and of whom one record speaks, which says it all. Returns them by state.
+with fresh as materialized (
+    select n.*, case when i.consent then 'subscribed' else 'unsubscribed' end as status, i.occurred_at, i.event_id, i.attributes,
+           i.language, i.source
+    from newcomer n
+    join identified i on i.subscription_id = n.id
+    where i.is_direct
+), added as (
+    insert into subscription (id, entity, phone, match_key, person_hash, country, time_zone, status, status_at,
+                              consent_event_id, attributes, language, records, created_at, updated_at)
+    overriding system value
+    select id, :entity, phone, match_key, person_hash, country, time_zone, status, occurred_at, event_id, attributes, language,
+           1, :now, :now
+    from fresh
+    order by id
+), noted as (
+    insert into spoken (entity, person_hash, source, status, status_at)
+    select :entity, person_hash, source, status, occurred_at from fresh where status = 'unsubscribed'
+)
+select status, count(*) as people from fresh group by status;
+
 -- name: write_newcomers(entity, now)
--- The people who are new, with the state that is theirs. Returns them by state.
+-- The other people who are new, with the state that is theirs. Returns them by state.
 with added as (
     insert into subscription (id, entity, phone, match_key, person_hash, country, time_zone, status, status_at,
-                              consent_event_id, attributes, language, created_at, updated_at)
+                              consent_event_id, attributes, language, records, created_at, updated_at)
     overriding system value
     select n.id, :entity, n.phone, n.match_key, n.person_hash, n.country, n.time_zone, d.status, d.status_at,
-           d.consent_event_id, f.attributes, f.language, :now, :now
+           d.consent_event_id, f.attributes, f.language, f.records, :now, :now
     from newcomer n
     join projected d on d.subscription_id = n.id
     join profile f on f.subscription_id = n.id

@@ -1,0 +1,94 @@
+"""News of people of whom one record speaks is written without reading their story again, and comes to the same."""
+
+from __future__ import annotations
+
+import random
+from datetime import timedelta
+
+import psycopg
+from psycopg.rows import dict_row
+
+from include.subscriptions import rebuild, withdraw
+from tests.subscriptions.test_rules import BEGIN, BRAND, NOW, SOURCES, Store, Version, decided, deliver
+
+ONE = "+32470000000"
+
+
+def faithful(dice: random.Random, records: int) -> list[Version]:
+    """Versions of records that keep their number, now and then saying again what they said before."""
+    versions = []
+    for place in range(records):
+        for day in dice.sample(range(12), dice.randrange(1, 7)):
+            name = f"n{dice.randrange(5)}"
+            versions.append(Version(SOURCES[place % 2], str(place), place, 0, dice.random() < 0.6, day, name))
+    return versions
+
+
+def test_it_is_what_the_rules_say_and_what_the_ledger_says(store: Store) -> None:
+    dice = random.Random(5)
+    versions = faithful(dice, 2_000)
+    deliver(store, versions, dice)
+    found = store.rows("select phone, status, status_at from subscription")
+    assert {row["phone"]: (row["status"], row["status_at"]) for row in found} == decided(versions)
+    assert store.value("select count(*) from subscription where records = 1") == 2_000
+    assert (
+        store.value(
+            """select count(*) from subscription p
+               where not exists (select from consent_event e
+                                 where e.id = p.consent_event_id and e.subscription_id = p.id)"""
+        )
+        == 0
+    ), "every state leads to an event of the person's own"
+    suppressed = "select count(*) from suppression x join subscription p on p.person_hash = x.person_hash"
+    assert store.value(f"{suppressed} where p.status = 'subscribed'") == 0
+    assert store.value(f"{suppressed} where p.status = 'unsubscribed'") == store.value(
+        "select count(*) from subscription where status = 'unsubscribed'"
+    )
+    with psycopg.connect(store.dsn, row_factory=dict_row) as conn:
+        assert rebuild(conn, BRAND, now=NOW) == 0
+
+
+def version(*, consent: bool, day: int, name: str = "An") -> tuple[str, ...]:
+    return Version("shop", "1", 0, 0, consent, day, name).row()
+
+
+def test_a_newer_yes_does_not_overtake_a_stop_that_came_by_reply(store: Store) -> None:
+    store.sync(BRAND, [version(consent=True, day=1)])
+    person = store.value("select id from subscription")
+    with psycopg.connect(store.dsn, row_factory=dict_row) as conn:
+        withdraw(
+            conn,
+            entity=BRAND.name,
+            subscription_id=person,
+            occurred_at=BEGIN + timedelta(days=5),
+            source="whatsapp",
+            source_record_id="m1",
+            method="keyword",
+        )
+    store.sync(BRAND, [version(consent=True, day=3, name="Ann")])
+    assert store.people() == {ONE: "unsubscribed"}
+    assert store.value("select attributes ->> 'first_name' from subscription") == "Ann"
+    store.sync(BRAND, [version(consent=True, day=7, name="Ann")])
+    assert store.people() == {ONE: "subscribed"}
+    assert store.value("select count(*) from suppression") == 0
+
+
+def test_the_guard_counts_what_is_written_directly(store: Store) -> None:
+    brand = BRAND.model_copy(
+        update={
+            "settings": BRAND.settings.model_copy(
+                update={"guard": BRAND.settings.guard.model_copy(update={"min_people": 10})}
+            )
+        }
+    )
+    everybody = [
+        (Version("shop", str(place), place, 0, consent=True, day=1, name="An"), place) for place in range(20)
+    ]
+    store.sync(brand, [each.row() for each, _ in everybody])
+    gone = [each._replace(consent=place >= 5, day=2).row() for each, place in everybody]
+    held = store.sync(brand, gone)
+    assert held.state == "held"
+    assert held.guard is not None
+    assert held.guard.opted_out == 5
+    assert set(store.people().values()) == {"subscribed"}, "nothing is written of a run that is held"
+    assert store.value("select count(*) from consent_event") == 20
