@@ -27,13 +27,16 @@ class ShapeOfPull:
 
     def __init__(self) -> None:
         self.records = 0
+        self._rows = 0
         self.rejected: Counter[str] = Counter()
         self._empty: Counter[str] = Counter()
         self._types: dict[str, Counter[str]] = defaultdict(Counter)
 
     def add(self, frame: pd.DataFrame, *, rejected: Iterable[str]) -> None:
         """One frame as the source gave it, and the reasons of its records that could not be taken."""
-        self.records += len(frame)
+        # A row that could not be read is a record, although its columns say nothing.
+        self.records += len(frame) + len(frame.attrs.get("unreadable", ()))
+        self._rows += len(frame)
         self.rejected.update(rejected)
         for name in frame.columns:
             column = frame[name]
@@ -54,7 +57,7 @@ class ShapeOfPull:
             types = (
                 {kind: round(count / seen, 4) for kind, count in self._types[name].items()} if seen else {}
             )
-            columns[name] = {"empty": round(empty / self.records, 4), **types} if self.records else {}
+            columns[name] = {"empty": round(empty / self._rows, 4), **types} if self._rows else {}
         return {
             "rejected": round(self.rejected.total() / self.records, 4) if self.records else 0.0,
             "columns": columns,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -101,7 +101,9 @@ def _pull(
         access = OwnStore(conn, entity.name)
     elif getattr(module, "REMEMBERS_FILES", False):
         queries.forget_files(conn, **identity)
-        access = RememberedFolder(access, {row["mark"] for row in queries.known_files(conn, **identity)})
+        known = list(queries.known_files(conn, **identity))
+        stamps = {row["stamp"] for row in known} - {None}
+        access = RememberedFolder(access, {row["mark"] for row in known}, stamps, now)
     for frame in module.fetch(source, access, since):
         records = read_records(frame, entity, source, now=now)
         staged += copy_table(conn, "optin_staging", _with_run(records.staged, run_id), jsonb=["attributes"])
@@ -124,9 +126,11 @@ def _pull(
         changed_on=contract.changed_on,
     )
     check_contract(source, shape, before)
-    if isinstance(access, RememberedFolder) and access.taken:
-        files = [{"run_id": run_id, "name": name, "mark": mark} for name, mark in access.taken.items()]
-        queries.remember_files(conn, files)
+    if isinstance(access, RememberedFolder):
+        queries.remember_files(conn, [{"run_id": run_id, **asdict(file)} for file in access.taken])
+        queries.restamp_files(
+            conn, [{**identity, **asdict(file)} for file in access.recognised if file.stamp]
+        )
     queries.close_run(
         conn,
         run_id=run_id,

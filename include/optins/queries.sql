@@ -29,8 +29,8 @@ using sync_run r
 where r.entity = :entity and r.source = :source and r.run_key = :run_key and x.sync_run_id = r.id;
 
 -- name: known_files(entity, source, run_key)
--- Marks of the files that need not be read again. Those of a lost or failed run are read again. Read only.
-select distinct f.mark
+-- Marks and stamps of the files that need not be read again. Those of a lost or failed run are read again. Read only.
+select distinct f.mark, f.stamp
 from source_file f
 join sync_run r on r.id = f.sync_run_id
 where r.entity = :entity and r.source = :source and r.run_key is distinct from :run_key
@@ -42,9 +42,17 @@ delete from source_file f
 using sync_run r
 where r.entity = :entity and r.source = :source and r.run_key = :run_key and f.sync_run_id = r.id;
 
--- name: remember_files(run_id, name, mark)*!
+-- name: remember_files(run_id, name, mark, stamp)*!
 -- The files this run has read.
-insert into source_file (sync_run_id, name, mark) values (:run_id, :name, :mark);
+insert into source_file (sync_run_id, name, mark, stamp) values (:run_id, :name, :mark, :stamp);
+
+-- name: restamp_files(entity, source, run_key, mark, stamp)*!
+-- Files that had to be read to be recognised: next time their stamp suffices. It stays with the run that took them, so
+-- that they are read again should that run be lost. Safe to repeat.
+update source_file f set stamp = :stamp
+from sync_run r
+where r.id = f.sync_run_id and r.entity = :entity and r.source = :source and r.run_key is distinct from :run_key
+  and f.mark = :mark and f.stamp is distinct from :stamp;
 
 -- name: open_run(entity, source, run_key, since, now, collection_point, method, wording_id, double_opt_in)$
 -- The run's row, new or taken up again. It becomes visible with everything that was pulled, or not at all.

@@ -43,7 +43,9 @@ __all__ = [
     "teller",
 ]
 
-HELPERS = frozenset({"errors", "frames", "optouts", "own", "paging", "statement", "unpacking"})
+HELPERS = frozenset(
+    {"errors", "formats", "frames", "optouts", "own", "paging", "statement", "storage", "unpacking"}
+)
 
 
 class SourceKind(Protocol):

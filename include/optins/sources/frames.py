@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime, time
+from decimal import Decimal
 from itertools import islice
 from typing import Any
 
@@ -29,7 +30,7 @@ def frame(rows: Sequence[Sequence[Any]], columns: Sequence[str]) -> pd.DataFrame
     values = zip(*rows, strict=True) if rows else ([] for _ in columns)
     return pd.DataFrame(
         {
-            name: pd.Series(pa.array([text(value) for value in column], pa.string()), dtype=STRING)
+            name: pd.Series(_array([text(value) for value in column]), dtype=STRING)
             for name, column in zip(columns, values, strict=True)
         }
     )
@@ -63,8 +64,10 @@ def text(value: Any) -> str | None:
     if isinstance(value, float) and value.is_integer():
         # A nullable integer column of a file often comes as floats: 32470123456.0 is no phone number.
         return str(int(value))
+    if isinstance(value, Decimal) and value.is_finite() and value == value.to_integral_value():
+        return str(int(value))
     if isinstance(value, dict | list):
-        return orjson.dumps(value).decode()
+        return orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
     return str(value)
 
 
@@ -93,9 +96,18 @@ def require_fields(source: Source, present: Iterable[str], *, where: str) -> Non
         )
 
 
+def _array(values: list[str | None]) -> pa.Array:
+    try:
+        return pa.array(values, pa.string())
+    except UnicodeEncodeError:
+        # JSON may escape half a character (`\\ud83d`), which is no text in any encoding.
+        whole = [value and value.encode("utf-8", "replace").decode() for value in values]
+        return pa.array(whole, pa.string())
+
+
 def _strings(column: pa.ChunkedArray) -> pa.ChunkedArray:
     if pa.types.is_string(column.type):
         return column
     if pa.types.is_large_string(column.type) or pa.types.is_dictionary(column.type):
         return column.cast(pa.string())
-    return pa.chunked_array([pa.array([text(value) for value in column.to_pylist()], pa.string())])
+    return pa.chunked_array([_array([text(value) for value in column.to_pylist()])])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import psycopg
@@ -18,11 +19,25 @@ class OwnStore:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadFile:
+    """A file of a source: its path in the folder, what its content is (`mark`), and what tells without reading it that
+    it is still the same (`stamp`), if anything does.
+    """
+
+    name: str
+    mark: str
+    stamp: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class RememberedFolder:
-    """Access of a kind with `REMEMBERS_FILES = True`: the folder, marks of the files taken before, and of
-    those taken now by name.
+    """Access of a kind with `REMEMBERS_FILES = True`: the folder, the marks and stamps of the files taken before, and
+    what this pull finds: the files `taken`, and those that were `recognised` by their content alone.
     """
 
     folder: Any
-    known: Collection[str] = ()
-    taken: dict[str, str] = field(default_factory=dict)
+    marks: Collection[str] = ()
+    stamps: Collection[str] = ()
+    now: datetime | None = None
+    taken: list[ReadFile] = field(default_factory=list)
+    recognised: list[ReadFile] = field(default_factory=list)

@@ -7,10 +7,12 @@ import hashlib
 import io
 import re
 import zipfile
+import zlib
 from collections.abc import Iterator
 from typing import Any, BinaryIO, cast
 
 from include.entities import Source
+from include.optins.sources.storage import stream_of
 
 # Text packs 5 to 20 times smaller, very uniform text 100 times. What unpacks to more is made to fill memory or disk.
 MOST_RATIO, HARMLESS = 200, 100 << 20
@@ -22,6 +24,8 @@ _DATE_PARTS = {
     "%M": "[0-9]" * 2,
     "%S": "[0-9]" * 2,
 }
+# A zip with a password is a RuntimeError, one packed in a way that Python does not know a NotImplementedError.
+DAMAGED = (EOFError, gzip.BadGzipFile, zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError)
 
 
 class UnpacksTooMuch(ValueError):
@@ -36,42 +40,62 @@ def glob_of(pattern: str) -> str:
 def opened(path: Any) -> Iterator[tuple[str, BinaryIO]]:
     """The name and the bytes of a file, of a `.gz` file's content, or of each file in a `.zip`.
 
-    Raises UnpacksTooMuch while reading; gzip.BadGzipFile, zipfile.BadZipFile, zlib.error, EOFError for damaged ones.
+    Raises UnpacksTooMuch and the classes of DAMAGED, also while reading.
     """
-    with path.open("rb") as raw:
-        if path.name.endswith(".gz"):
-            yield path.name, _bounded(gzip.GzipFile(fileobj=raw), path.name, path.stat().st_size)
-        elif path.name.endswith(".zip"):
-            with zipfile.ZipFile(raw) as archive:
+    packed = path.name.lower()
+    with stream_of(path) as stream:
+        if packed.endswith(".gz"):
+            budget = _Budget(path.name, path.stat().st_size)
+            yield path.name, _bounded(gzip.GzipFile(fileobj=stream), budget)
+        elif packed.endswith(".zip"):
+            # One budget for all: a thousand files may share the same packed bytes.
+            budget = _Budget(path.name, path.stat().st_size)
+            with zipfile.ZipFile(stream) as archive:
                 for member in archive.infolist():
                     if not member.is_dir() and not member.filename.startswith("__MACOSX/"):
                         with archive.open(member) as file:
-                            name = f"{path.name}/{member.filename}"
-                            yield name, _bounded(file, name, member.compress_size)
+                            yield f"{path.name}/{member.filename}", _bounded(file, budget)
         else:
-            yield path.name, raw
+            yield path.name, stream
+
+
+def way_of(source: Source) -> str:
+    """How a source's files are read: when it changes, they are all read again."""
+    words = f"{source.true_values}{source.false_values}"
+    return f"{source.columns!r}{words}{source.region}{source.time_zone}{source.options}"
 
 
 def mark_of(path: Any, source: Source) -> str:
-    """A hash of a file's content and of the way its source is read: when either changes, the file is read again."""
-    words = f"{source.true_values}{source.false_values}"
-    way = f"{source.columns!r}{words}{source.region}{source.time_zone}{source.options}"
-    with path.open("rb") as raw:
-        content = hashlib.file_digest(raw, "sha256").hexdigest()
-    return hashlib.sha256(f"{content}{way}".encode()).hexdigest()
+    """A hash of a file's content and of the way its source is read."""
+    with stream_of(path) as stream:
+        content = hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]
+    return hashlib.sha256(f"{content}{way_of(source)}".encode()).hexdigest()
 
 
-def _bounded(stream: Any, name: str, packed: int) -> BinaryIO:
-    return cast("BinaryIO", io.BufferedReader(_Bounded(stream, name, packed), 1 << 20))
+def _bounded(stream: Any, budget: _Budget) -> BinaryIO:
+    return cast("BinaryIO", io.BufferedReader(_Bounded(stream, budget), 1 << 20))
+
+
+class _Budget:
+    """How much a packed file may still unpack to."""
+
+    def __init__(self, name: str, packed: int) -> None:
+        self._name = name
+        self._left = max(HARMLESS, packed * MOST_RATIO)
+
+    def spend(self, size: int) -> None:
+        """Raises UnpacksTooMuch."""
+        self._left -= size
+        if self._left < 0:
+            raise UnpacksTooMuch(f"{self._name} unpacks to more than {MOST_RATIO} times its size")
 
 
 class _Bounded(io.RawIOBase):
     """Reads on until there is too much."""
 
-    def __init__(self, stream: Any, name: str, packed: int) -> None:
+    def __init__(self, stream: Any, budget: _Budget) -> None:
         super().__init__()
-        self._stream, self._name = stream, name
-        self._left = max(HARMLESS, packed * MOST_RATIO)
+        self._stream, self._budget = stream, budget
 
     def readable(self) -> bool:
         """It is."""
@@ -80,8 +104,6 @@ class _Bounded(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         """The next bytes. Raises UnpacksTooMuch."""
         data = self._stream.read(len(buffer))
+        self._budget.spend(len(data))
         buffer[: len(data)] = data
-        self._left -= len(data)
-        if self._left < 0:
-            raise UnpacksTooMuch(f"{self._name} unpacks to more than {MOST_RATIO} times its size")
         return len(data)
