@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from airflow.sdk import DAG, task
-from wiring.access import database, source_access
+from wiring.access import database
 from wiring.entities import entity_dag, for_each_entity
 from wiring.errors import task_errors
 
@@ -21,6 +21,8 @@ from include.entities import Entity, load_entity
 @task_errors
 def propagate_to(entity: str, source: str) -> dict[str, int]:
     """Write the withdrawals that are due back to one source."""
+    from wiring.sources import source_access
+
     from include.subscriptions import propagate
 
     settings = load_entity(entity)

@@ -4,16 +4,16 @@ Reads every source of the entity (what changed since the last time) and puts the
 reconciling: numbers in one form, consent as yes or no, and a reason for every record that cannot be taken.
 Nobody's subscription changes here.
 
-Runs on the entity's schedule; safe to repeat at any time. Affects nobody until `reconcile_subscriptions` has
-run.
+Runs on the entity's schedule; safe to repeat at any time. *Read everything again* reads from the beginning.
+Affects nobody until `reconcile_subscriptions` has run.
 """
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from airflow.sdk import DAG, get_current_context, task
-from wiring.access import database, source_access
+from airflow.sdk import DAG, Param, get_current_context, task
+from wiring.access import database
 from wiring.entities import entity_dag, for_each_entity, optins
 from wiring.errors import task_errors
 
@@ -24,13 +24,22 @@ from include.entities import Entity, load_entity
 @task_errors
 def pull_source(entity: str, source: str) -> dict[str, int]:
     """Read one source since its last watermark and stage what it says."""
-    from include.optins import pull
+    from wiring.sources import source_access
 
+    from include.optins import Opener, pull
+
+    context = get_current_context()
     settings = load_entity(entity)
-    run_key = get_current_context()["dag_run"].run_id
     chosen = settings.source(source)
-    with source_access(chosen) as access:
-        done = pull(settings, chosen, access, dsn=database(), run_key=run_key, now=datetime.now(UTC))
+    done = pull(
+        settings,
+        chosen,
+        Opener(lambda: source_access(chosen)),
+        dsn=database(),
+        run_key=context["dag_run"].run_id,
+        now=datetime.now(UTC),
+        whole=bool(context["params"]["whole"]),
+    )
     return {"pulled": done.pulled, "staged": done.staged, "rejected": done.rejected}
 
 
@@ -42,6 +51,15 @@ def build(entity: Entity) -> DAG:
         description=f"Read who opted in or out of {entity.settings.label} on WhatsApp, from every source",
         duties=("engineer",),
         schedule=entity.settings.schedules.pull_optins,
+        params={
+            "whole": Param(
+                default=False,
+                type="boolean",
+                title="Read everything again",
+                description="From the beginning and every file, instead of what changed since the last time. "
+                "What is known already changes nothing.",
+            )
+        },
     ) as dag:
 
         @task(outlets=[optins(entity)], trigger_rule="all_done")

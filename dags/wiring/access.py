@@ -1,15 +1,13 @@
-"""Airflow's connections turned into what `include` takes: a DSN, a source's access, a CM.com messenger."""
+"""Airflow's connections turned into what `include` takes: a DSN, a CM.com messenger. Sources have `wiring.sources`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from airflow.sdk import Connection
 
 from include.database.connect import CONNECTION_ID, dsn_from_parts
-from include.entities import Entity, Source
+from include.entities import Entity
 
 if TYPE_CHECKING:
     from cm_com.hooks import CmComHook
@@ -45,41 +43,6 @@ def daily_limit(hook: CmComHook) -> DailyLimit:
 
     people = hook.settings.daily_limit
     return DailyLimit(None if people == NO_LIMIT else people, hook.settings.portfolio)
-
-
-@contextmanager
-def source_access(source: Source) -> Iterator[Any]:
-    """What the source's kind reads from: a database connection, an HTTP address with its credentials, or a
-    folder.
-    """
-    if source.connection is None:
-        yield None
-        return
-    connection = Connection.get(source.connection)
-    if source.kind == "sql":
-        raw = connection.get_hook().get_conn()
-        try:
-            yield raw
-        finally:
-            raw.close()
-    elif source.kind == "file":
-        from airflow.sdk import ObjectStoragePath
-
-        extra = connection.extra_dejson
-        path = extra.get("path") or f"{connection.schema or ''}/{connection.host or ''}"
-        scheme = "file" if connection.conn_type == "fs" else connection.conn_type
-        yield ObjectStoragePath(f"{scheme}://{path}", conn_id=None if scheme == "file" else source.connection)
-    else:
-        from include.optins.sources import HttpAccess
-
-        headers = {str(key): str(value) for key, value in connection.extra_dejson.get("headers", {}).items()}
-        if connection.password and not connection.login:
-            headers["Authorization"] = f"Bearer {connection.password}"
-        yield HttpAccess(
-            base_url=base_url(connection),
-            headers=headers,
-            auth=(connection.login, connection.password or "") if connection.login else None,
-        )
 
 
 def suppression_key() -> bytes:

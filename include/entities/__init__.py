@@ -1,6 +1,6 @@
 """Entities: a folder of YAML each, read into validated models. See docs/entities.md for every field."""
 
-from include.entities.load import entity_names, load_entity
+from include.entities.load import entities_folder, entity_names, load_entity
 from include.entities.models import (
     Audience,
     CampaignDefinition,
@@ -24,6 +24,7 @@ __all__ = [
     "TemplateText",
     "Variable",
     "Wording",
+    "entities_folder",
     "entity_names",
     "load_entity",
 ]

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import ValidationError
 
+from include.entities.source_kinds import hidden_kinds, kind_files
 from include.entities.models import Audience, CampaignDefinition, Entity, EntityFile, Model, Source, Template
 from include.entities.problems import EntityProblem, EntityProblems
 
@@ -199,11 +200,19 @@ def _cross_check(entity: Entity) -> list[EntityProblem]:
 
     _check_settings(entity, say)
     wordings = {wording.id for wording in entity.settings.wordings}
+    kinds = kind_files(entity.folder.parent)
+    problems.extend(
+        EntityProblem(hidden, 1, f"There is a kind {hidden.stem!r} already.", "Give yours another name.")
+        for hidden in hidden_kinds(entity.folder.parent)
+    )
     for source in entity.sources:
         path = entity.folder / "sources" / f"{source.name}.yaml"
         if source.wording not in wordings:
             remedy = f"Add it to wordings in entity.yaml, or use one of: {_listed(wordings)}."
             say(path, "wording", f"wording {source.wording!r} is not known.", remedy)
+        if source.kind not in kinds:
+            remedy = f"Kinds: {_listed(set(kinds))}. Your own are modules in kinds/; see docs/extend.md."
+            say(path, "kind", f"kind {source.kind!r} is not known.", remedy)
     templates = {template.name for template in entity.templates}
     segments = {segment.name for segment in entity.segments} | {"everyone"}
     for campaign in entity.campaigns:

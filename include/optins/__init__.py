@@ -1,6 +1,6 @@
 """Opt-ins from source systems into staging."""
 
-from include.optins.pull import PullResult, pull
+from include.optins.pull import Opener, PullResult, pull
 from include.optins.sources import (
     HttpAccess,
     SourceProblem,
@@ -12,6 +12,7 @@ from include.optins.sources import (
 
 __all__ = [
     "HttpAccess",
+    "Opener",
     "PullResult",
     "SourceProblem",
     "SourceRefused",

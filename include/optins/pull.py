@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -41,18 +42,38 @@ class PullResult:
     reasons: Mapping[str, int] = field(default_factory=dict)
 
 
-def pull(entity: Entity, source: Source, access: Any, *, dsn: str, run_key: str, now: datetime) -> PullResult:
+@dataclass(frozen=True, slots=True)
+class Opener:
+    """An access that is opened when the pull begins and closed at its end. That it cannot be opened is the pull's
+    problem.
+    """
+
+    open: Callable[[], AbstractContextManager[Any]]
+
+
+def pull(
+    entity: Entity,
+    source: Source,
+    access: Any,
+    *,
+    dsn: str,
+    run_key: str,
+    now: datetime,
+    whole: bool = False,
+) -> PullResult:
     """Bring what changed at a source into staging and set aside what cannot be taken, with the reason.
 
-    `access` is what the source's kind wants (see `include.optins.sources`). The same `run_key` again replaces that run.
-    Nothing is visible before the end, so a pull that dies anywhere leaves everything as it was. Nothing reaches a
-    person before `include.subscriptions.reconcile`. Raises SourceProblem, DatabaseUnavailable, SchemaOutOfDate.
+    `access` is what the source's kind wants (see `include.optins.sources`), or an Opener of it. The same `run_key`
+    again replaces that run. `whole` reads from the beginning, and every file. Nothing is visible before the end, so a
+    pull that dies anywhere leaves everything as it was. Nothing reaches a person before
+    `include.subscriptions.reconcile`. Raises SourceProblem, DatabaseUnavailable, SchemaOutOfDate.
     """
     identity = {"entity": entity.name, "source": source.name, "run_key": run_key}
+    opening = access.open() if isinstance(access, Opener) else nullcontext(access)
     try:
-        with connect(dsn, application=f"pull {source.name}") as conn:
+        with connect(dsn, application=f"pull {source.name}") as conn, opening as opened:
             require_current(conn)
-            result = _pull(conn, entity, source, access, identity, now)
+            result = _pull(conn, entity, source, opened, identity, now, whole=whole)
     except SourceProblem as problem:
         with connect(dsn) as conn:
             queries.failed_run(conn, **identity, now=now, problem=str(problem))
@@ -77,10 +98,12 @@ def _pull(
     access: Any,
     identity: dict[str, str],
     now: datetime,
+    *,
+    whole: bool,
 ) -> PullResult:
     queries.lock_source(conn, entity=entity.name, source=source.name)
     reached = queries.watermark(conn, **identity)
-    since = reached - timedelta(minutes=source.overlap_minutes) if reached else None
+    since = reached - timedelta(minutes=source.overlap_minutes) if reached and not whole else None
     queries.forget_run(conn, **identity)
     queries.forget_rejects(conn, **identity)
     run_id = queries.open_run(
@@ -101,7 +124,7 @@ def _pull(
         access = OwnStore(conn, entity.name)
     elif getattr(module, "REMEMBERS_FILES", False):
         queries.forget_files(conn, **identity)
-        known = list(queries.known_files(conn, **identity))
+        known = [] if whole else list(queries.known_files(conn, **identity))
         stamps = {row["stamp"] for row in known} - {None}
         access = RememberedFolder(access, {row["mark"] for row in known}, stamps, now)
     for frame in module.fetch(source, access, since):

@@ -179,7 +179,7 @@ def test_killed_while_a_request_is_out_nobody_is_sent_to_twice(runner: Runner, s
         ({"dry_run": False}, True),
     ],
 )
-@pytest.mark.usefixtures("_airflow_in_this_process")
+@pytest.mark.usefixtures("airflow_in_this_process")
 def test_only_a_plain_false_turns_the_dry_run_off(fields: dict[str, Any], *, sends: bool) -> None:
     from cm_com.operators import CmComSendOperator
 
@@ -195,7 +195,7 @@ def test_only_a_plain_false_turns_the_dry_run_off(fields: dict[str, Any], *, sen
     assert operator.sends is sends
 
 
-@pytest.mark.usefixtures("_airflow_in_this_process")
+@pytest.mark.usefixtures("airflow_in_this_process")
 def test_what_must_be_said_has_no_default() -> None:
     from cm_com.operators import CmComMessageLogOperator, CmComSendOperator
 

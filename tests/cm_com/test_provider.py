@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from cm_com.provider import get_provider_info
 
-from tests.cm_com.conftest import airflow
+from tests.support.airflow_home import airflow
 
 PLUGINS = Path(__file__).parents[2] / "plugins"
 

@@ -11,20 +11,24 @@ A kind whose sources can be told of an opt-out has a second verb, that is safe t
 
     def tell(source: Source, access, optouts: Sequence[OptOut], now: datetime) -> list[Told]      (one answer for each)
 
-A team's own kind is one more module here; nothing else needs to know it.
+A team's own kind is a module of the same form in the folder `kinds` beside its entities; nothing else needs to know it.
 """
 
 from __future__ import annotations
 
 import importlib
-import pkgutil
+import importlib.util
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from pathlib import Path
+from types import ModuleType
 from typing import Any, Protocol, cast
 
 import pandas as pd
 
-from include.entities import Source
+from include.entities import Source, entities_folder
+from include.entities.source_kinds import OURS, kind_files
 from include.optins.sources.errors import SourceProblem, SourceRefused, SourceShapeChanged, SourceUnavailable
 from include.optins.sources.http import HttpAccess
 from include.optins.sources.optouts import OptOut, Told
@@ -38,14 +42,11 @@ __all__ = [
     "SourceShapeChanged",
     "SourceUnavailable",
     "Told",
+    "is_built_in",
     "kind",
     "kinds",
     "teller",
 ]
-
-HELPERS = frozenset(
-    {"errors", "formats", "frames", "optouts", "own", "paging", "statement", "storage", "unpacking"}
-)
 
 
 class SourceKind(Protocol):
@@ -57,15 +58,23 @@ class SourceKind(Protocol):
 
 
 def kinds() -> list[str]:
-    """The names that `kind:` may have in a source's YAML."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name not in HELPERS)
+    """The names that `kind:` may have in a source's YAML: ours, and those of the folder `kinds` beside the entities."""
+    return sorted(kind_files(entities_folder()))
+
+
+def is_built_in(name: str) -> bool:
+    """Whether a kind is one of ours."""
+    return kind_files(entities_folder()).get(name, Path()).parent == OURS
 
 
 def kind(name: str) -> SourceKind:
-    """The module of a kind. Raises SourceShapeChanged for a name that is none."""
-    if name not in kinds():
+    """The module of a kind. Raises SourceShapeChanged for a name that is none and a module that cannot be loaded."""
+    path = kind_files(entities_folder()).get(name)
+    if path is None:
         raise SourceShapeChanged(f"There is no source kind {name!r}. Kinds: {', '.join(kinds())}.")
-    return cast("SourceKind", importlib.import_module(f"{__name__}.{name}"))
+    if path.parent == OURS:
+        return cast("SourceKind", importlib.import_module(f"{__name__}.{name}"))
+    return cast("SourceKind", _own_module(name, path))
 
 
 def teller(source: Source) -> Callable[[Source, Any, Sequence[OptOut], datetime], list[Told]]:
@@ -77,3 +86,22 @@ def teller(source: Source) -> Callable[[Source, Any, Sequence[OptOut], datetime]
             + (f"the kind {source.kind!r} has no way back." if tell is None else "its YAML has no `optout`.")
         )
     return cast("Callable[[Source, Any, Sequence[OptOut], datetime], list[Told]]", tell)
+
+
+def _own_module(name: str, path: Path) -> ModuleType:
+    full_name = f"whatsapp_kinds.{name}"
+    loaded = sys.modules.get(full_name)
+    if loaded is not None and loaded.__file__ == str(path):
+        return loaded
+    spec = importlib.util.spec_from_file_location(full_name, path)
+    module = importlib.util.module_from_spec(spec) if spec else ModuleType(full_name)
+    try:
+        # Before it runs: dataclasses look their module up.
+        sys.modules[full_name] = module
+        spec.loader.exec_module(module)  # type: ignore[union-attr]
+    except Exception as error:
+        del sys.modules[full_name]
+        raise SourceShapeChanged(
+            f"The source kind {name!r} cannot be loaded: {path.name}: {type(error).__name__}: {error}."
+        ) from error
+    return module

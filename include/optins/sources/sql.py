@@ -5,6 +5,7 @@ Options: `table` and, so that only what changed is read, `changed_column`; or `q
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
@@ -120,4 +121,6 @@ def _cursor(access: Any) -> Any:
         return access.cursor(name="optins", row_factory=tuple_row, withhold=access.autocommit)
     if driver(access) == "psycopg2":
         return access.cursor(name="optins", withhold=access.autocommit)
+    if driver(access) in ("MySQLdb", "pymysql"):
+        return access.cursor(importlib.import_module(f"{driver(access)}.cursors").SSCursor)
     return access.cursor()

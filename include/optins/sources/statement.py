@@ -25,7 +25,7 @@ def bind(statement: str, parameters: Mapping[str, Any], connection: Any) -> tupl
 
     Raises KeyError when the statement names a parameter that is not given.
     """
-    style = getattr(sys.modules.get(driver(connection)), "paramstyle", "named")
+    style = _paramstyle(connection)
     values: list[Any] = []
 
     def place(match: re.Match[str]) -> str:
@@ -47,6 +47,18 @@ def bind(statement: str, parameters: Mapping[str, Any], connection: Any) -> tupl
         end = match.end()
     text = "".join([*pieces, _escaped(statement[end:], style)])
     return text, dict(parameters) if style in ("pyformat", "named") else values
+
+
+def _paramstyle(connection: Any) -> str:
+    """What PEP 249 calls it, from the nearest package of the connection's class that says so: `snowflake` says nothing,
+    `snowflake.connector` does.
+    """
+    module = type(connection).__module__
+    while module:
+        if style := getattr(sys.modules.get(module), "paramstyle", None):
+            return str(style)
+        module = module.rpartition(".")[0]
+    return "named"
 
 
 def quoted(name: str, connection: Any) -> str:

@@ -1,0 +1,5 @@
+"""A store for opt-ins."""
+
+from tests.optins.conftest import store
+
+__all__ = ["store"]
