@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import ValidationError
 
-from include.entities.source_kinds import hidden_kinds, kind_files
 from include.entities.models import Audience, CampaignDefinition, Entity, EntityFile, Model, Source, Template
 from include.entities.problems import EntityProblem, EntityProblems
+from include.entities.source_kinds import hidden_kinds, kind_files
 
 FOLDER_VARIABLE = "WHATSAPP_ENTITIES"
 AnyModel = TypeVar("AnyModel", bound=Model)
