@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from uuid import uuid4
 
 from airflow.sdk import DAG, Param, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException
@@ -88,6 +89,28 @@ def build(entity: Entity) -> DAG:
 
         pulled = pull_log(entity.name)
         pulled >> compare_days(entity.name)
+        if any((entity.settings.answers.stop, entity.settings.answers.start, entity.settings.answers.help)):
+
+            @task(trigger_rule="all_done")
+            @task_errors
+            def answer_people(entity: str) -> dict[str, int]:
+                """Send the entity's one answer to who said STOP, START or asked for help; nothing is sent twice."""
+                from include.inbound.answering import answer_due
+
+                settings = load_entity(entity)
+                hook = cm_com(settings)
+                return dict(
+                    answer_due(
+                        settings,
+                        hook.messenger,
+                        dsn=database(),
+                        messages_per_second=hook.settings.messages_per_second,
+                        worker=f"answers/{uuid4().hex[:12]}",
+                        now=datetime.now(UTC),
+                    )
+                )
+
+            pulled >> answer_people(entity.name)
         if entity.settings.forwards:
 
             @task(trigger_rule="all_done")

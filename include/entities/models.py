@@ -91,6 +91,21 @@ class Keywords(Model):
     )
 
 
+Text = Annotated[str, Field(min_length=1, max_length=4096)]
+
+
+class Answers(Model):
+    """What is answered automatically, by language; the person's own, else the default language. Nothing: no answer."""
+
+    stop: dict[Language, Text] = Field(default_factory=dict, description="confirms a withdrawal, once")
+    start: dict[Language, Text] = Field(
+        default_factory=dict, description="confirms a consent given by a start word"
+    )
+    help: dict[Language, Text] = Field(
+        default_factory=dict, description="what help words get, once in 24 hours"
+    )
+
+
 class Forward(Model):
     """Where replies are sent on to: e-mail (connection of type smtp), or a URL (type http, whose password signs)."""
 
@@ -172,6 +187,7 @@ class EntityFile(Model):
     wordings: tuple[Wording, ...] = Field(min_length=1)
     guard: Guard = Guard()
     keywords: Keywords = Keywords()
+    answers: Answers = Answers()
     forwards: tuple[Forward, ...] = Field(default=(), description="where replies are sent on to")
     schedules: Schedules = Schedules()
     retention: Retention = Retention()

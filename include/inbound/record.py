@@ -14,6 +14,7 @@ from include import subscriptions
 from include.campaigns import reference as references
 from include.database import named_sql
 from include.entities.models import Entity
+from include.inbound.answers import plan_answer
 from include.inbound.forward import places_for
 from include.inbound.messages import Inbound
 from include.inbound.words import is_opt_out_payload, meaning, plain
@@ -96,13 +97,27 @@ def _record(
                 )
         return [kind, "strangers"]
     _note(conn, message, kind, best)
+    event = None
     if kind == "stop":
         # Without a message that it answers, it is meant for whoever writes from this sender.
         people = found[:1] if best["preference"] == NAMED else found
-        for name, person in {(row["entity"], row["subscription_id"]) for row in people}:
-            _withdraw(conn, message, name, person)
+        events = {
+            (name, person): _withdraw(conn, message, name, person)
+            for name, person in {(row["entity"], row["subscription_id"]) for row in people}
+        }
+        event = events[best["entity"], best["subscription_id"]]
     elif kind == "start":
-        _grant(conn, message, entity, best)
+        event = _grant(conn, message, entity, best)
+    if kind == "help" or event is not None:
+        plan_answer(
+            conn,
+            entity,
+            kind=kind,
+            inbound_id=kept,
+            subscription_id=best["subscription_id"],
+            consent_event_id=event,
+            said_at=message.occurred_at,
+        )
     return [kind] + ["linked"] * bool(best["campaign_id"])
 
 
@@ -181,8 +196,8 @@ def _send_on(
         )
 
 
-def _withdraw(conn: psycopg.Connection[Any], message: Inbound, entity: str, person: int) -> None:
-    subscriptions.withdraw(
+def _withdraw(conn: psycopg.Connection[Any], message: Inbound, entity: str, person: int) -> int | None:
+    return subscriptions.withdraw(
         conn,
         entity=entity,
         subscription_id=person,
@@ -193,15 +208,17 @@ def _withdraw(conn: psycopg.Connection[Any], message: Inbound, entity: str, pers
     )
 
 
-def _grant(conn: psycopg.Connection[Any], message: Inbound, entity: Entity, person: dict[str, Any]) -> None:
+def _grant(
+    conn: psycopg.Connection[Any], message: Inbound, entity: Entity, person: dict[str, Any]
+) -> int | None:
     """A yes needs its wording (C2): an entity that names none only keeps the message."""
     wording = next(
         (each for each in entity.settings.wordings if each.id == entity.settings.keywords.start_wording), None
     )
     if wording is None:
-        return
+        return None
     wanted = (person["language"], entity.settings.default_language, next(iter(wording.texts)))
-    subscriptions.grant(
+    return subscriptions.grant(
         conn,
         entity=entity.name,
         subscription_id=person["subscription_id"],

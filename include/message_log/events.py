@@ -16,12 +16,14 @@ from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_ra
 from include import subscriptions
 from include.campaigns import reference as references
 from include.database import named_sql
+from include.inbound.answers import apply_statuses, is_answer
 from include.message_log.codes import STOPPED, UNDELIVERABLE
 from include.message_log.redact import redact
 
 SQL = named_sql(__file__)
 Status = Literal["accepted", "rejected", "delivered", "failed", "read"]
 CHUNK = 5_000
+ANSWERS = "answer"
 # Two campaigns in a row that could not be delivered, with nothing delivered between: one 131026 proves little.
 UNREACHABLE_AFTER = 2
 _NOT_OURS: tuple[None, None, None, None] = (None, None, None, None)
@@ -82,11 +84,21 @@ def apply_events(
     applied = Applied()
     chunk: list[StatusEvent] = []
     for event in events:
+        if event.reference.startswith(ANSWERS) and _is_of_an_answer(conn, event, entities):
+            applied += Applied(received=1, known=1)
+            continue
         chunk.append(event)
         if len(chunk) == CHUNK:
             applied += _apply(conn, chunk, entities, now)
             chunk = []
     return applied + _apply(conn, chunk, entities, now) if chunk else applied
+
+
+def _is_of_an_answer(conn: psycopg.Connection[Any], event: StatusEvent, entities: Sequence[str]) -> bool:
+    """Whether a status speaks of an automatic answer, which has then been told. Rare, so one by one."""
+    if not is_answer(event.reference):
+        return False
+    return bool(apply_statuses(conn, [(event.reference, event.status, event.error_code)], entities=entities))
 
 
 @retry(

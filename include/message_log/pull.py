@@ -17,6 +17,7 @@ from include.campaigns import reference as references
 from include.database import connect, named_sql, require_current
 from include.entities.models import Entity
 from include.inbound import from_log_row, record_inbound
+from include.inbound.answers import is_answer
 from include.message_log.events import Applied, StatusEvent, commit_events
 from include.message_log.rows import LogRow, MessageLog, events_of
 from include.message_log.windows import Window, again, regular, split
@@ -196,7 +197,7 @@ class _Reader:
             events = events_of(row, now=self.now)
             if not events:
                 self.result.unreadable += 1
-            if references.parse(row.reference) is None:
+            if references.parse(row.reference) is None and not is_answer(row.reference):
                 self.result.foreign += 1
                 if self.result.foreign > STRANGERS_LISTED:
                     continue

@@ -50,3 +50,9 @@ from reply_outbox o join inbound_message m on m.id = o.inbound_id
 where o.entity = :entity and o.state in ('due', 'given_up')
 order by o.created_at desc, o.inbound_id
 limit :most;
+
+-- name: answers(entity, since)
+-- Automatic answers by kind and state. Read only.
+select kind, state, count(*) as answers, max(said_at) as said_at
+from answer where entity = :entity and said_at >= :since
+group by kind, state order by kind, answers desc, state;

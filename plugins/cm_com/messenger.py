@@ -31,6 +31,7 @@ from cm_com.wire.messages import (
     Text,
     message_dict,
     request_body,
+    text_dict,
 )
 
 USER_AGENT: Final = "airflow-whatsapp-campaigns"
@@ -156,6 +157,16 @@ class CmComMessenger:
             )
         )
         return msgspec.json.encode(wire)
+
+    def encode_text(self, phone: str, text: str, reference: str, groupings: Sequence[str]) -> bytes:
+        """A free text to one person as the JSON that :meth:`send` takes, from the connection's sender number.
+
+        :raises ValueError: CM.com could not take it; the message names the field and quotes nothing.
+        """
+        sender = self._settings.sender or ""
+        return msgspec.json.encode(
+            text_dict(to=phone, sender=sender, reference=reference, text=text, groupings=groupings)
+        )
 
     async def send(self, messages: Sequence[Mapping[str, Any] | bytes]) -> Delivery:
         """Post one batch. Each message is a ``msg`` object of one recipient, as a mapping or as its JSON.

@@ -15,6 +15,7 @@ from cm_com.wire.messages import (
     from_wire_number,
     message_dict,
     request_body,
+    text_dict,
     to_wire_number,
 )
 
@@ -165,3 +166,26 @@ def test_what_cm_com_would_refuse_is_refused_here_and_quoted_nowhere(fields: dic
 
 def test_nothing_personal_is_in_a_repr() -> None:
     assert secrets_in(repr(template_message())) == []
+
+
+def test_a_free_text() -> None:
+    wire = text_dict(
+        to="+31612345678",
+        sender="+31687654321",
+        reference="answer7",
+        text="Goodbye",
+        groupings=("answers", "", "x"),
+    )
+    assert wire == {
+        "allowedChannels": ["WhatsApp"],
+        "from": "0031687654321",
+        "to": [{"number": "0031612345678"}],
+        "body": {"type": "auto", "content": "Goodbye"},
+        "reference": "answer7",
+        "customGrouping": "answers",
+        "customGrouping3": "x",
+        "richContent": {"conversation": [{"text": "Goodbye"}]},
+    }
+    for text in ("", " ", "x" * 4097):
+        with pytest.raises(ValueError, match=r"content|text"):
+            text_dict(to="+31612345678", sender="+31687654321", reference="a", text=text)

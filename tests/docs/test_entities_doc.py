@@ -24,6 +24,7 @@ MODELS: dict[str, type[models.Model]] = {
     "test_records": models.SeedRecord,
     "guard": models.Guard,
     "keywords": models.Keywords,
+    "answers": models.Answers,
     "forwards": models.Forward,
     "schedules": models.Schedules,
     "retention": models.Retention,

@@ -66,7 +66,10 @@ class Gateway:
         for request in self.journal.requests():
             self.judge.request(request.outcome)
         for message in self.journal.messages():
-            self.judge.message(message)
+            sent = b""
+            if digits(message.recipient) in self.judge.stopped:
+                sent = self.journal.sent(message.id, message.id).get(message.id, b"")
+            self.judge.message(message, template=not sent or wire.read_message(sent).template is not None)
 
     def authenticate(self, header: str | None, body: Messages | None) -> Account:
         """The account of the header's token, else of the body's; raises WireError 101."""
@@ -144,7 +147,7 @@ class Gateway:
                     channel,
                 )
                 rows.append(row)
-                self.judge.message(row)
+                self.judge.message(row, template=template is not None)
         status = 200 if created else 400
         self.judge.request(outcome)
         self.journal.add("request", (self._requests, arrived, account.account, status, outcome))

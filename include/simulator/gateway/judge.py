@@ -40,8 +40,8 @@ class Judge:
         """Count one POST of messages: answered, refused, throttled, or the name of a fault."""
         self.requests[outcome] += 1
 
-    def message(self, row: MessageRow) -> None:
-        """Count one message that the gateway looked at, accepted or not."""
+    def message(self, row: MessageRow, *, template: bool = True) -> None:
+        """Count one message that the gateway looked at, accepted or not. A free text may follow a STOP: it answers."""
         accepted = row.code == 0
         number = digits(row.recipient)
         self._arrived.append(row.arrived)
@@ -49,7 +49,7 @@ class Judge:
         self._account.append(hash(row.account))
         self._reference.append(hash(row.reference) if row.reference else 0)
         self._recipient.append(hash((row.account, row.grouping, number)))
-        if accepted and self.stopped and self.stopped.get(number, row.arrived) < row.arrived:
+        if accepted and template and self.stopped and self.stopped.get(number, row.arrived) < row.arrived:
             self.after_stop += 1
 
     def stop(self, number: str, at: float) -> None:

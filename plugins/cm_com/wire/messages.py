@@ -21,6 +21,9 @@ TOKEN_HEADER: Final = "X-CM-PRODUCTTOKEN"  # noqa: S105 - the header's name
 MAX_BATCH: Final = 1000
 """Messages in one request (CM.com's API description: "up to 1000 msg objects")."""
 
+MAX_TEXT: Final = 4096
+"""Characters of a free text."""
+
 _REFERENCE = re.compile(r"[A-Za-z0-9]{1,32}")
 _NUMBER = re.compile(r"(?:\+|00)([1-9]\d{6,14})")
 
@@ -131,21 +134,27 @@ def message_dict(message: TemplateMessage) -> dict[str, Any]:
 
     :raises ValueError: a field that the gateway would refuse, or that would send something else than meant.
     """
-    wire: dict[str, Any] = {
-        "allowedChannels": ["WhatsApp"],
-        "from": to_wire_number(message.sender),
-        "to": [{"number": to_wire_number(message.to)}],
-        "body": {"type": "auto", "content": _filled(message.content, "content")},
-        "reference": check_reference(message.reference),
-        "richContent": {"conversation": [{"template": {"whatsapp": _template(message)}}]},
-    }
-    names = ("customGrouping", "customGrouping2", "customGrouping3")
-    if len(message.groupings) > len(names) or any(len(tag) > 100 for tag in message.groupings):
-        raise ValueError("groupings: at most three tags of at most 100 characters each.")
-    wire.update({name: tag for name, tag in zip(names, message.groupings, strict=False) if tag})
+    wire = _envelope(message.to, message.sender, message.reference, message.content, message.groupings)
+    wire["richContent"] = {"conversation": [{"template": {"whatsapp": _template(message)}}]}
     if message.validity is not None:
         wire["validity"] = _validity(message.validity)
     return wire
+
+
+def text_dict(
+    *, to: str, sender: str, reference: str, text: str, groupings: Sequence[str] = ()
+) -> dict[str, Any]:
+    """One ``msg`` object of a free text, which WhatsApp delivers within 24 hours of the person's last message only.
+
+    Numbers in E.164; at most 4,096 characters (developers.cm.com "WhatsApp text message").
+
+    :raises ValueError: a field that the gateway would refuse, or a text that WhatsApp would.
+    """
+    if len(text) > MAX_TEXT:
+        raise ValueError(f"text: WhatsApp takes at most {MAX_TEXT} characters.")
+    return _envelope(to, sender, reference, text, groupings) | {
+        "richContent": {"conversation": [{"text": _filled(text, "text")}]}
+    }
 
 
 def request_body(messages: Sequence[Mapping[str, Any] | bytes]) -> bytes:
@@ -182,6 +191,21 @@ def check_reference(reference: str) -> str:
     if not _REFERENCE.fullmatch(reference):
         raise ValueError("A reference has to be 1 to 32 letters and digits.")
     return reference
+
+
+def _envelope(to: str, sender: str, reference: str, content: str, groupings: Sequence[str]) -> dict[str, Any]:
+    wire: dict[str, Any] = {
+        "allowedChannels": ["WhatsApp"],
+        "from": to_wire_number(sender),
+        "to": [{"number": to_wire_number(to)}],
+        "body": {"type": "auto", "content": _filled(content, "content")},
+        "reference": check_reference(reference),
+    }
+    names = ("customGrouping", "customGrouping2", "customGrouping3")
+    if len(groupings) > len(names) or any(len(tag) > 100 for tag in groupings):
+        raise ValueError("groupings: at most three tags of at most 100 characters each.")
+    wire.update({name: tag for name, tag in zip(names, groupings, strict=False) if tag})
+    return wire
 
 
 def _template(message: TemplateMessage) -> dict[str, Any]:
