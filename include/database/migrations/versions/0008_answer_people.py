@@ -4,8 +4,8 @@ from pathlib import Path
 
 from alembic import op
 
-revision = "0007"
-down_revision = "0006"
+revision = "0008"
+down_revision = "0007"
 
 
 def upgrade() -> None:
@@ -19,4 +19,4 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Refuse: which withdrawals were confirmed would be lost."""
-    raise RuntimeError("Migration 0007 is not undone: withdrawals would be confirmed twice.")
+    raise RuntimeError("Migration 0008 is not undone: withdrawals would be confirmed twice.")
