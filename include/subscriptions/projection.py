@@ -14,6 +14,7 @@ from include.entities import Entity
 queries = named_sql(__file__, "projection.sql")
 
 Changes = dict[tuple[str, str], int]
+MANY = 1000  # rows, from which on the planner should know of them
 
 
 def rebuild(conn: psycopg.Connection[Any], entity: Entity, *, now: datetime) -> int:
@@ -58,8 +59,11 @@ def project(conn: psycopg.Connection[Any], *, precedence: Iterable[str] | None) 
     if precedence is not None:
         queries.measure_held(conn)
     queries.decide(conn)
-    queries.decide_expired(conn)
-    queries.decide_pending(conn)
+    if found := queries.gather_open(conn):
+        if found > MANY:
+            queries.measure_open(conn)
+        queries.decide_expired(conn)
+        queries.decide_pending(conn)
     if precedence is not None:
         queries.describe(conn, precedence=list(precedence))
 

@@ -17,6 +17,10 @@ create temporary table if not exists spoken (
     entity text not null, person_hash bytea not null, source text not null, status text not null, status_at timestamptz not null
 ) on commit delete rows;
 
+create temporary table if not exists open_question (
+    subscription_id bigint primary key, expiry consent_event, ask consent_event, moved_on boolean
+) on commit delete rows;
+
 -- name: measure_touched()#
 -- Nobody else counts a temporary table's rows, and a plan made for a few is no plan for a million.
 analyze touched;
@@ -29,13 +33,20 @@ analyze projected;
 -- As above.
 analyze held;
 
+-- name: measure_open()#
+-- As above, of what was decided too.
+analyze open_question;
+analyze projected;
+
 -- name: forget_touched()!
 -- Begin anew within one transaction.
 with said as (delete from spoken) delete from touched;
 
 -- name: forget_projected()!
 -- Begin anew within one transaction.
-with gone as (delete from profile), left_over as (delete from held), stood_before as (delete from stood) delete from projected;
+with gone as (delete from profile), left_over as (delete from held), stood_before as (delete from stood),
+     asked as (delete from open_question)
+delete from projected;
 
 -- name: touch(entity, ids)!
 -- Name people whose state is to be computed.
@@ -92,53 +103,63 @@ order by subscription_id,
          array_position(array['unsubscribed', 'subscribed'], says),              -- 4. at one moment, "no" comes before "yes"
          source, source_record_id, action;                                       -- 5. one outcome, whatever came first
 
--- name: decide_expired()!
--- 6. An expiry ends a yes that is no newer; it never takes the place of a no. Free of charge where nobody expired (a partial
--- index).
-update projected d
-set status = 'expired', status_at = x.occurred_at, consent_event_id = x.id, action = x.action, source = x.source,
-    source_record_id = x.source_record_id
+-- name: gather_open()!
+-- What is rare, of the people touched: their newest expiry, and their newest yes that needs a confirmation. Two partial
+-- indexes make this free of charge where there is none. Looked up person by person, so that no plan can go wrong.
+insert into open_question (subscription_id, expiry, ask, moved_on)
+select t.subscription_id, x.expiry, a.ask, a.moved_on
 from (
-    select distinct on (e.subscription_id) e.*
-    from touched t
-    join consent_event e on e.subscription_id = t.subscription_id and e.action = 'expire'
-    order by e.subscription_id, e.occurred_at desc, e.source, e.source_record_id
-) x
-where d.subscription_id = x.subscription_id and d.status = 'subscribed' and x.occurred_at >= d.status_at;
+    select subscription_id from touched t
+    where exists (select from consent_event e where e.subscription_id = t.subscription_id and e.needs_confirmation)
+       or exists (select from consent_event e where e.subscription_id = t.subscription_id and e.action = 'expire')
+) t
+left join lateral (
+    select e as expiry from consent_event e
+    where e.subscription_id = t.subscription_id and e.action = 'expire'
+    order by e.occurred_at desc, e.source, e.source_record_id
+    limit 1
+) x on true
+left join lateral (
+    select e as ask, k.subscription_id is null as moved_on
+    from consent_event e
+    left join source_record k on k.subscription_id = e.subscription_id and k.source = e.source
+                              and k.record_id = e.source_record_id
+    where e.subscription_id = t.subscription_id and e.needs_confirmation
+    order by k.subscription_id is null, e.occurred_at desc, e.source, e.source_record_id
+    limit 1
+) a on true;
+
+-- name: decide_expired()!
+-- 6. An expiry ends a yes that is no newer; it never takes the place of a no.
+update projected d
+set status = 'expired', status_at = (q.expiry).occurred_at, consent_event_id = (q.expiry).id, action = (q.expiry).action,
+    source = (q.expiry).source, source_record_id = (q.expiry).source_record_id
+from open_question q
+where d.subscription_id = q.subscription_id and d.status = 'subscribed' and (q.expiry).occurred_at >= d.status_at;
 
 -- name: decide_pending()!
 -- 7. A yes that needs a confirmation counts where nothing else was said, or something older that was no yes: the person is
--- pending, until it is confirmed or expires. It never takes a subscription away. Free of charge where no source asks for
--- confirmation (a partial index).
-with asked as materialized (
-    select distinct on (e.subscription_id) e.*, h.subscription_id is null as moved_on
-    from touched t
-    join consent_event e on e.subscription_id = t.subscription_id and e.needs_confirmation
-    left join held h on h.subscription_id = e.subscription_id and h.source = e.source and h.record_id = e.source_record_id
-    order by e.subscription_id, h.subscription_id is null, e.occurred_at desc, e.source, e.source_record_id
-), judged as materialized (
-    select a.subscription_id, coalesce(x.id, a.id) as id, coalesce(x.action, a.action) as action,
-           coalesce(x.occurred_at, a.occurred_at) as occurred_at, coalesce(x.source, a.source) as source,
-           coalesce(x.source_record_id, a.source_record_id) as source_record_id,
-           case when a.moved_on or x.id is not null then 'expired' else 'pending' end as status
-    from asked a
-    left join lateral (
-        select * from consent_event e
-        where e.subscription_id = a.subscription_id and e.action = 'expire' and e.occurred_at >= a.occurred_at
-        order by e.occurred_at desc, e.source, e.source_record_id
-        limit 1
-    ) x on true
+-- pending, until it is confirmed or expires. It never takes a subscription away.
+with judged as (
+    select q.subscription_id, e as says,
+           case when q.moved_on or (q.expiry).occurred_at >= (q.ask).occurred_at then 'expired' else 'pending' end as status
+    from open_question q
+    cross join lateral (
+        select case when (q.expiry).occurred_at >= (q.ask).occurred_at then q.expiry else q.ask end as e
+    ) chosen
+    where (q.ask).id is not null
 ), lifted as (
     update projected d
-    set status = j.status, status_at = j.occurred_at, consent_event_id = j.id, action = j.action, source = j.source,
-        source_record_id = j.source_record_id
+    set status = j.status, status_at = (j.says).occurred_at, consent_event_id = (j.says).id, action = (j.says).action,
+        source = (j.says).source, source_record_id = (j.says).source_record_id
     from judged j
     where d.subscription_id = j.subscription_id and j.status = 'pending'
-      and (d.status in ('unsubscribed', 'expired') and j.occurred_at > d.status_at
+      and (d.status in ('unsubscribed', 'expired') and (j.says).occurred_at > d.status_at
            or d.status = 'expired' and d.action <> 'expire')  -- rule 2 put a grant aside whose record has moved on
 )
 insert into projected (subscription_id, status, status_at, consent_event_id, action, source, source_record_id)
-select j.subscription_id, j.status, j.occurred_at, j.id, j.action, j.source, j.source_record_id
+select j.subscription_id, j.status, (j.says).occurred_at, (j.says).id, (j.says).action, (j.says).source,
+       (j.says).source_record_id
 from judged j
 where not exists (select from projected d where d.subscription_id = j.subscription_id);
 
@@ -227,11 +248,11 @@ set reason = case when x.reason = 'opted_out' then excluded.reason else x.reason
 where x.reason = 'opted_out' and excluded.reason <> 'opted_out' or excluded.said_at > x.said_at;
 
 -- name: unsuppress()!
--- A newer yes lifts a person's own no; an objection, a platform's stop and an erasure stay. One that is to be confirmed lifts
--- it too (the person is written to once, about that), and comes back here if it expires.
+-- A newer yes lifts a person's own no; an objection, a platform's stop and an erasure stay. So does one that is still to be
+-- confirmed (the person is written to once, about that), and one that has expired since: the list says who said no last.
 delete from suppression x
 using spoken s
-where s.status in ('subscribed', 'pending') and x.entity = s.entity and x.person_hash = s.person_hash
+where s.status in ('subscribed', 'pending', 'expired') and x.entity = s.entity and x.person_hash = s.person_hash
   and x.reason = 'opted_out' and x.said_at < s.status_at;
 
 -- name: tell_sources(now)!
