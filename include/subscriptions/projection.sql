@@ -234,7 +234,7 @@ insert into spoken (entity, person_hash, source, status, status_at)
 select p.entity, p.person_hash, d.source, d.status, d.status_at
 from projected d
 join subscription p on p.id = d.subscription_id
-where d.status in ('subscribed', 'pending', 'unsubscribed') and p.person_hash is not null;
+where d.status <> 'erased' and p.person_hash is not null;
 
 -- name: suppress(reason)!
 -- Whoever said no is on the suppression list, which every send consults and erasure does not empty (C10).
@@ -252,7 +252,7 @@ where x.reason = 'opted_out' and excluded.reason <> 'opted_out' or excluded.said
 -- confirmed (the person is written to once, about that), and one that has expired since: the list says who said no last.
 delete from suppression x
 using spoken s
-where s.status in ('subscribed', 'pending', 'expired') and x.entity = s.entity and x.person_hash = s.person_hash
+where s.status <> 'unsubscribed' and x.entity = s.entity and x.person_hash = s.person_hash
   and x.reason = 'opted_out' and x.said_at < s.status_at;
 
 -- name: tell_sources(now)!
