@@ -121,7 +121,7 @@ def _pull(
     watermark, staged = reached, 0
     module = kind(source.kind)
     if getattr(module, "READS_OWN_STORE", False):
-        access = OwnStore(conn, entity.name)
+        access = OwnStore(conn, entity.name, run_id, access)
     elif getattr(module, "REMEMBERS_FILES", False):
         queries.forget_files(conn, **identity)
         known = [] if whole else list(queries.known_files(conn, **identity))

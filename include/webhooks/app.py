@@ -2,7 +2,8 @@
 
 `GET …/l/<token>` are the links of buttons whose clicks are counted (`include.links`).
 
-`POST …/<secret>/optin` takes the opt-ins of a source that sends them by itself; the secret says which source.
+`POST …/<secret>/optin` takes the opt-ins of a source that sends them by itself; the secret says which source. Whoever
+can send headers keeps it out of the address: `POST …/<entity>.<source>/optin`, the secret in `X-Webhook-Secret`.
 Both of CM.com's paths take both shapes, for CM.com has a URL for each and they are easily exchanged. An answer is 200
 with nothing in it, and only after the commit; 503 asks CM.com to come again (statuses for 7 days, replies for a month);
 what can never be taken is set aside and answered 200, or it would be repeated for as long.
@@ -36,6 +37,7 @@ CM_TIME_ZONE = "Europe/Amsterdam"
 LONGEST_BODY = 1_000_000
 SECONDS_TO_SEND = 10.0
 KINDS = ("status", "inbound")
+SECRET_HEADER = b"x-webhook-secret"
 _EMPTY = [(b"content-length", b"0")]
 _LATER = [(b"content-length", b"0"), (b"retry-after", b"5")]
 _CLOSE = [(b"content-length", b"0"), (b"connection", b"close")]
@@ -88,7 +90,7 @@ class Webhook:
         """What makes a post of a body (None: too long), for a path that there is."""
         now, zone = datetime.now(UTC), self._zone
         entities = self._secrets.entities(secret) if kind in KINDS else ()
-        source = self._secrets.source(secret) if kind == "optin" else None
+        source = self._source(secret, scope) if kind == "optin" else None
         names = source[:1] if source else entities
         if not names:
             return None
@@ -103,6 +105,13 @@ class Webhook:
             return read_body(body, entities=entities, zone=zone, now=now)
 
         return read
+
+    def _source(self, secret: str, scope: Scope) -> tuple[str, str] | None:
+        """Whose opt-ins a post holds: by the secret in the path, or by one in a header beside the name in the path."""
+        if found := self._secrets.source(secret):
+            return found
+        given = next((value for name, value in scope["headers"] if name == SECRET_HEADER), b"")
+        return self._secrets.named_source(secret, given.decode("latin-1"))
 
     async def _taken(self, post: Post) -> tuple[int, list[tuple[bytes, bytes]]]:
         """200 once the post is committed, else 503."""

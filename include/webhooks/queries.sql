@@ -14,4 +14,5 @@ from (select distinct on (digest) digest, record, position
            as given (digest, record, position)
       order by digest, position desc) newest
 order by digest
-on conflict (entity, source, digest) do update set received_at = excluded.received_at;
+on conflict (entity, source, digest) do update
+set received_at = excluded.received_at, sync_run_id = null;

@@ -51,6 +51,12 @@ class Secrets:
                 return entity, source
         return None
 
+    def named_source(self, name: str, secret: str) -> tuple[str, str] | None:
+        """The entity and source of a name such as `acme.crm`, if the secret is one of that source."""
+        entity, separator, source = name.partition(".")
+        known = separator and name in self._entities.get(_digest(secret), ())
+        return (entity, source) if known else None
+
 
 def secrets_from_environment() -> Secrets:
     """WHATSAPP_WEBHOOK_SECRETS: `entity=secret[,secret]` or `entity.source=…`, separated by `;` or spaces.

@@ -48,7 +48,7 @@ def tell(source: Source, access: HttpAccess, optouts: Sequence[OptOut], now: dat
     Both set a state, so that a repeat changes nothing.
     """
     bulk = source.options.get("bulk")
-    with _with_token(access).client() as client:
+    with open_client(access) as client:
         if bulk and len(optouts) > int(bulk.get("above", 100)):
             return _tell_in_bulk(source, client, optouts, str(bulk["etl"]))
         return [_tell_one(source, client, optout) for optout in optouts]
@@ -60,7 +60,7 @@ def _tell_one(source: Source, client: httpx.Client, optout: OptOut) -> Told:
         "subscriptions": {_option(source, "subscription"): False},
     }
     try:
-        http.send(source, client, "PUT", _profiles(source), json=body)
+        http.send(source, client, "PUT", profiles(source), json=body)
     except http.Rejected as rejected:
         return Told(f"HTTP {rejected.status}", final=True)
     return Told()
@@ -86,13 +86,24 @@ def _tell_in_bulk(source: Source, client: httpx.Client, optouts: Sequence[OptOut
     return [Told() for _ in optouts]
 
 
+def open_client(access: HttpAccess) -> httpx.Client:
+    """A client of the API that keeps its token fresh and its pace."""
+    return _with_token(access).client()
+
+
+def parameters(source: Source) -> dict[str, str]:
+    """The query parameters that ask for a profile's subscription."""
+    return {"subscriptions": _option(source, "subscription")}
+
+
 def _as_http(source: Source) -> Source:
     """The same source for the `http` kind."""
-    wanted = {"path": _profiles(source), "parameters": {"subscriptions": _option(source, "subscription")}}
+    wanted = {"path": profiles(source), "parameters": parameters(source)}
     return source.model_copy(update={"options": wanted | dict(source.options)})
 
 
-def _profiles(source: Source) -> str:
+def profiles(source: Source) -> str:
+    """The path of the table's profiles."""
     prefix = str(source.options.get("prefix", "/profiles/v5")).rstrip("/")
     return f"{prefix}/entities/{_option(source, 'entity')}/profile-tables/{_option(source, 'table')}/profiles"
 

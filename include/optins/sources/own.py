@@ -12,10 +12,15 @@ import psycopg
 
 @dataclass(frozen=True, slots=True)
 class OwnStore:
-    """Access of a kind with `READS_OWN_STORE = True`: our database instead of a connection."""
+    """Access of a kind with `READS_OWN_STORE = True`: our database in the transaction of the pull `run_id`.
+
+    `remote` is what the source's connection leads to, if it has one.
+    """
 
     conn: psycopg.Connection[Any]
     entity: str
+    run_id: int
+    remote: Any = None
 
 
 @dataclass(frozen=True, slots=True)
