@@ -7,6 +7,7 @@ from typing import Any
 from airflow.sdk import Param
 
 from include.entities import CampaignDefinition, Entity
+from wiring import schemas
 
 
 def campaign_form(entity: Entity, definition: CampaignDefinition | None = None) -> dict[str, Param]:
@@ -30,6 +31,7 @@ def campaign_form(entity: Entity, definition: CampaignDefinition | None = None) 
             type="string",
             minLength=1,
             maxLength=80,
+            pattern=r"\S",
         ),
         "template": field(
             "template",
@@ -38,6 +40,14 @@ def campaign_form(entity: Entity, definition: CampaignDefinition | None = None) 
             "The approved message: in a person's own language if the template has it, else in the entity's.",
             type="string",
             enum=templates,
+        ),
+        "language": field(
+            "language",
+            None,
+            "Language",
+            "Leave empty: each person gets their own, if the template has it, else the entity's. Or one for everybody.",
+            type=["string", "null"],
+            enum=[None, *schemas.languages(entity)],
         ),
         "segment": field(
             "segment",
@@ -59,8 +69,16 @@ def campaign_form(entity: Entity, definition: CampaignDefinition | None = None) 
             "test_first",
             False,  # noqa: FBT003 - the field's default
             "Send to the test people first",
-            "The entity's `test_records` get the real message before the approval is asked for.",
+            "The test people get the real message before the approval is asked for.",
             type="boolean",
+        ),
+        "test_recipients": field(
+            "test_recipients",
+            None,
+            "Test people",
+            'Leave empty for the entity\'s `test_records`. Else: `[{"source": "webshop", "record_id": "C-1"}]`. '
+            "They need a consent like everybody.",
+            **schemas.people(entity, most=20, with_variables=False),
         ),
     }
     form |= {
@@ -70,9 +88,20 @@ def campaign_form(entity: Entity, definition: CampaignDefinition | None = None) 
             "Variables",
             "To fill a variable otherwise than the template's file says, by its number: "
             '`{"2": {"constant": "SUMMER26"}}`, `{"1": {"attribute": "first_name", "fallback": "friend"}}`, or per '
-            'language `{"2": {"nl": {"constant": "ZOMER"}, "fr": {"constant": "ETE"}}}`.',
-            type=["object", "null"],
+            'language `{"2": {"nl": {"constant": "ZOMER"}, "fr": {"constant": "ETE"}}}`. Attributes: '
+            f"{', '.join(sorted(entity.attributes)) or 'none'}.",
             section="Message",
+            **schemas.variables(entity),
+        ),
+        "buttons": field(
+            "buttons",
+            None,
+            "Buttons",
+            "What a button carries instead of what the template's file says, by its number: a quick reply's payload "
+            '`{"1": {"payload": "SHOW_SPRING"}}`, the end of a URL button\'s address '
+            '`{"2": {"attribute": "order_number", "fallback": "orders"}}`. Per language like the variables.',
+            section="Message",
+            **schemas.buttons(entity),
         ),
         "variants": field(
             "variants",
@@ -80,9 +109,8 @@ def campaign_form(entity: Entity, definition: CampaignDefinition | None = None) 
             "Variants",
             'Other versions and their shares: `[{"name": "b", "template": "spring_sale_b", "percent": 20}]`. The rest '
             "gets the template above. The same person always falls into the same variant of a campaign.",
-            type=["array", "null"],
-            items={"type": "object"},
             section="Message",
+            **schemas.variants(entity),
         ),
         "header_media_url": field(
             "header_media_url",
@@ -90,7 +118,8 @@ def campaign_form(entity: Entity, definition: CampaignDefinition | None = None) 
             "Picture, film or PDF in the header",
             "A public https address that ends in the file's name; only for templates with such a header.",
             type=["string", "null"],
-            pattern=r"^https://[^\s]+$",
+            pattern=r"^https://[^\s]+\.[A-Za-z0-9]{2,5}$",
+            maxLength=2000,
             section="Message",
         ),
         "recipients": field(
@@ -99,9 +128,8 @@ def campaign_form(entity: Entity, definition: CampaignDefinition | None = None) 
             "Recipients",
             'Only these people, by a source\'s own id: `[{"source": "webshop", "record_id": "C-1042", "variables": '
             '{"order_number": "A-17"}}]`. For messages that another system triggers. Never a phone number.',
-            type=["array", "null"],
-            items={"type": "object"},
             section="Audience",
+            **schemas.people(entity, most=10_000, with_variables=True),
         ),
         "holdout_percent": field(
             "holdout_percent",
@@ -133,9 +161,19 @@ def _pace(field: Any) -> dict[str, Param]:
             "window",
             None,
             "Sending window",
-            'By each person\'s own clock: `{"start": "09:00", "end": "20:00"}`. Leave empty for the entity\'s.',
-            type=["object", "null"],
+            'By each person\'s own clock: `{"start": "09:00", "end": "20:00"}`; may cross midnight. '
+            "Leave empty for the entity's.",
             section="Pace",
+            **schemas.HOURS,
+        ),
+        "quiet_hours": field(
+            "quiet_hours",
+            None,
+            "Quiet hours",
+            'By each person\'s own clock: `{"start": "22:00", "end": "07:00"}`. Nobody is written to then, whatever '
+            "the window says. Leave empty for the entity's.",
+            section="Pace",
+            **schemas.HOURS,
         ),
         "expires_hours": field(
             "expires_hours",

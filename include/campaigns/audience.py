@@ -6,15 +6,17 @@ Every value goes in as a literal that psycopg quotes; names are those of our own
 from __future__ import annotations
 
 import json
+import re
 
 from psycopg import sql
 
 from include.campaigns.parameters import CampaignParameters
 from include.entities import Audience, Entity, Template, Variable
+from include.entities.models import ILLEGAL
 
-# A message's values may hold no line break, tab or four spaces (Meta refuses them: error 132012, B.13).
-ILLEGAL = r"[\n\r\t]| {4}"
 BASE = "base"
+# Characters of a body with its values filled in (Cloud API, "Template components"; error 132005 above it).
+LONGEST_BODY = 1024
 _DID = {
     "sent": "accepted_at",
     "received": "delivered_at",
@@ -27,8 +29,13 @@ _DID = {
 def compose(statement: str, entity: Entity, parameters: CampaignParameters, *, category: str) -> sql.Composed:
     """The statement with its braces filled in."""
     templates = {name: entity.template(name) for name in parameters.template_names()}
-    count = max((len(template.variables) for template in templates.values()), default=0)
-    values = [_value(parameters, templates, position) for position in range(1, count + 1)]
+    sources = {
+        (name, language): parameters.values(template, language)
+        for name, template in templates.items()
+        for language in template.languages
+    }
+    count = max(map(len, sources.values()), default=0)
+    values = [_value(sources, position) for position in range(count)]
     people, attributes = _people(parameters)
     over_budget, prices = _budget(parameters, category)
     return sql.SQL(statement).format(
@@ -42,8 +49,8 @@ def compose(statement: str, entity: Entity, parameters: CampaignParameters, *, c
         )
         if values
         else sql.SQL("1 as nothing"),
-        variables=_variables(templates),
-        unfit=_unfit(parameters, templates, count),
+        variables=_variables({name: len(values) for (name, _), values in sources.items()}),
+        unfit=_unfit(templates, sources, count),
         over_budget=over_budget,
         prices=prices,
     )
@@ -123,24 +130,27 @@ def _template(parameters: CampaignParameters) -> sql.Composable:
     )
 
 
-def _value(parameters: CampaignParameters, templates: dict[str, Template], position: int) -> sql.Composable:
-    """The text of one variable; a CASE only where templates or languages differ in where it comes from."""
+Sources = dict[tuple[str, str], list[Variable]]
+
+
+def _value(sources: Sources, position: int) -> sql.Composable:
+    """The text of one value; a CASE only where templates or languages differ in where it comes from."""
     by_choice: dict[Variable | None, list[tuple[str, str]]] = {}
-    for name, template in templates.items():
-        for language in template.languages:
-            has = position <= len(template.variables)
-            variable = parameters.variable(template, position, language) if has else None
-            by_choice.setdefault(variable, []).append((name, language))
+    for place, variables in sources.items():
+        by_choice.setdefault(variables[position] if position < len(variables) else None, []).append(place)
     if len(by_choice) == 1:
         return _text(next(iter(by_choice)))
     cases = [
         sql.SQL("when (a.template, a.message_language) in ({}) then {}").format(
-            sql.SQL(", ").join(sql.SQL("({}, {})").format(*map(sql.Literal, place)) for place in places),
-            _text(variable),
+            _places(places), _text(variable)
         )
         for variable, places in by_choice.items()
     ]
     return sql.SQL("case {} end").format(sql.SQL(" ").join(cases))
+
+
+def _places(places: list[tuple[str, str]]) -> sql.Composable:
+    return sql.SQL(", ").join(sql.SQL("({}, {})").format(*map(sql.Literal, place)) for place in places)
 
 
 def _text(variable: Variable | None) -> sql.Composable:
@@ -153,12 +163,11 @@ def _text(variable: Variable | None) -> sql.Composable:
     )
 
 
-def _variables(templates: dict[str, Template]) -> sql.Composable:
+def _variables(counts: dict[str, int]) -> sql.Composable:
     def array(count: int) -> sql.Composable:
         names = sql.SQL(", ").join(sql.Identifier("value", f"v{n}") for n in range(1, count + 1))
         return sql.SQL("jsonb_build_array({})").format(names)
 
-    counts = {name: len(template.variables) for name, template in templates.items()}
     if len(set(counts.values())) == 1:
         return array(next(iter(counts.values())))
     cases = [
@@ -167,23 +176,50 @@ def _variables(templates: dict[str, Template]) -> sql.Composable:
     return sql.SQL("case a.template {} end").format(sql.SQL(" ").join(cases))
 
 
-def _unfit(parameters: CampaignParameters, templates: dict[str, Template], count: int) -> sql.Composable:
-    """Whether a value is missing, too long or illegal."""
+def _unfit(templates: dict[str, Template], sources: Sources, count: int) -> sql.Composable:
+    """Whether a value is missing, blank, too long or illegal, or the body with its values is too long."""
     conditions: list[sql.Composable] = [sql.SQL("false")]
-    for position in range(1, count + 1):
-        longest = min(
-            parameters.variable(template, position, language).max_length
-            for template in templates.values()
-            for language in template.languages
-            if position <= len(template.variables)
-        )
-        value = sql.Identifier("value", f"v{position}")
-        conditions.append(
-            sql.SQL("{} is null or length({}) > {} or {} ~ {}").format(
-                value, value, sql.Literal(longest), value, sql.Literal(ILLEGAL)
+    for position in range(count):
+        value = sql.Identifier("value", f"v{position + 1}")
+        used = [
+            (place, variables[position]) for place, variables in sources.items() if position < len(variables)
+        ]
+        absent = [place for place, variables in sources.items() if position >= len(variables)]
+        in_address = [place for place, _ in used if position >= len(templates[place[0]].variables)]
+        wrong: list[sql.Composable] = [
+            sql.SQL("{v} is null or {v} !~ '\\S' or length({v}) > {longest} or {v} ~ {illegal}").format(
+                v=value, longest=sql.Literal(min(v.max_length for _, v in used)), illegal=sql.Literal(ILLEGAL)
             )
-        )
-    return sql.SQL(" or ").join(conditions)
+        ]
+        if in_address:
+            wrong.append(_in(in_address, sql.SQL("{} ~ '\\s'").format(value)))
+        condition = sql.SQL("({})").format(sql.SQL(" or ").join(wrong))
+        conditions.append(sql.SQL("not {} and {}").format(_in(absent), condition) if absent else condition)
+    return sql.SQL(" or ").join([*conditions, *_too_long(templates, sources)])
+
+
+def _too_long(templates: dict[str, Template], sources: Sources) -> list[sql.Composable]:
+    """Only for texts that their longest values could make too long."""
+    conditions: list[sql.Composable] = []
+    for (name, language), variables in sources.items():
+        body = templates[name].languages[language].body
+        times = [body.count(f"{{{{{n}}}}}") for n in range(1, len(templates[name].variables) + 1)]
+        fixed = len(re.sub(r"\{\{\d+\}\}", "", body))
+        if fixed + sum(n * v.max_length for n, v in zip(times, variables, strict=False)) <= LONGEST_BODY:
+            continue
+        lengths = [
+            sql.SQL("{} * length({})").format(sql.Literal(n), sql.Identifier("value", f"v{place}"))
+            for place, n in enumerate(times, 1)
+        ]
+        total = sql.SQL(" + ").join([sql.Literal(fixed), *lengths])
+        too_long = sql.SQL("{} > {}").format(total, sql.Literal(LONGEST_BODY))
+        conditions.append(_in([(name, language)], too_long))
+    return conditions
+
+
+def _in(places: list[tuple[str, str]], condition: sql.Composable | None = None) -> sql.Composable:
+    here = sql.SQL("(a.template, a.message_language) in ({})").format(_places(places))
+    return here if condition is None else sql.SQL("({} and ({}))").format(here, condition)
 
 
 def _budget(parameters: CampaignParameters, category: str) -> tuple[sql.Composable, sql.Composable]:

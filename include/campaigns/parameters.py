@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from datetime import time
-from typing import Any, Self
+from typing import Annotated, Any, Self, TypeVar
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from include.campaigns.errors import ParametersInvalid
+from include.campaigns.fit import reasons_against
 from include.entities import Entity, Template, Variable
-from include.entities.models import Language, Model, Name
+from include.entities.models import Language, Model, Name, SeedRecord, Sendable
+
+T = TypeVar("T")
+# Of a variable or a button, as people count them: from 1.
+Number = Annotated[str, Field(pattern=r"^[1-9][0-9]?$")]
 
 # A window that covers the day is none: nobody's clock has to be asked.
 ALL_DAY = (time(0), time(23, 59))
@@ -23,6 +29,13 @@ class Recipient(Model):
     source: Name
     record_id: str = Field(min_length=1, max_length=200)
     variables: dict[Name, str] = Field(default_factory=dict)
+
+    @field_validator("record_id")
+    @classmethod
+    def _no_number(cls, value: str) -> str:
+        if re.fullmatch(r"(\+|00)[0-9 ]{7,}", value):
+            raise ValueError("that is a phone number: give the source's own id of the person")
+        return value
 
 
 class Variant(Model):
@@ -51,6 +64,26 @@ class Hours(Model):
         return clock >= self.start or clock < self.end
 
 
+class ButtonValue(Model):
+    """What a button carries: a quick reply's payload, or what ends a URL button's address."""
+
+    payload: str | None = Field(default=None, min_length=1, max_length=256)
+    attribute: Name | None = None
+    constant: Sendable | None = Field(default=None, pattern=r"^\S+$")
+    fallback: Sendable | None = Field(default=None, pattern=r"^\S+$")
+
+    @model_validator(mode="after")
+    def _one_of(self) -> Self:
+        if sum(value is not None for value in (self.payload, self.attribute, self.constant)) != 1:
+            raise ValueError("a button takes one of payload, attribute and constant")
+        return self
+
+    @property
+    def variable(self) -> Variable:
+        """The same as a variable of a URL button."""
+        return Variable(attribute=self.attribute, constant=self.constant, fallback=self.fallback)
+
+
 class CampaignParameters(Model):
     """What a marketer chose in the form. Defaults are the careful ones."""
 
@@ -60,7 +93,8 @@ class CampaignParameters(Model):
     variants: tuple[Variant, ...] = Field(default=(), max_length=5)
     segment: str = "everyone"
     recipients: tuple[Recipient, ...] = Field(default=(), max_length=10_000)
-    variables: dict[str, Variable | dict[Language, Variable]] = Field(default_factory=dict)
+    variables: dict[Number, Variable | dict[Language, Variable]] = Field(default_factory=dict)
+    buttons: dict[Number, ButtonValue | dict[Language, ButtonValue]] = Field(default_factory=dict)
     header_media_url: str | None = Field(default=None, pattern=r"^https://[^\s]+$", max_length=2000)
     window: Hours | None = None
     quiet_hours: Hours | None = None
@@ -75,6 +109,7 @@ class CampaignParameters(Model):
     messages_per_second: int | None = Field(default=None, ge=1, le=1000)
     workers: int = Field(default=2, ge=1, le=4, description="sending tasks side by side")
     test_first: bool = False
+    test_recipients: tuple[SeedRecord, ...] = Field(default=(), max_length=20)
     dry_run: bool = True
 
     @model_validator(mode="after")
@@ -86,8 +121,6 @@ class CampaignParameters(Model):
         names = [variant.name for variant in self.variants]
         if len(set(names)) != len(names):
             raise ValueError("two variants have the same name")
-        if wrong := sorted(key for key in self.variables if not key.isdecimal()):
-            raise ValueError(f"variables are given by their number, such as 1; {wrong} are not numbers")
         return self
 
     @property
@@ -100,14 +133,25 @@ class CampaignParameters(Model):
         """The template and the variants' templates."""
         return [self.template, *(variant.template for variant in self.variants)]
 
-    def variable(self, template: Template, position: int, language: str) -> Variable:
-        """Where the variable at `position` (from 1) of a template comes from, in one language."""
-        chosen = self.variables.get(str(position))
-        if isinstance(chosen, Variable):
-            return chosen
-        if chosen is not None and language in chosen:
-            return chosen[language]
-        return template.variables[position - 1]
+    def values(self, template: Template, language: str) -> list[Variable]:
+        """Where a message's values come from: the body's variables, then those of its URL buttons."""
+        body = [
+            _chosen(self.variables, str(position), language) or given
+            for position, given in enumerate(template.variables, 1)
+        ]
+        return body + [
+            found.variable if (found := self.button(index, language)) and found.payload is None else given
+            for index, given in template.languages[language].url_variables.items()
+        ]
+
+    def button(self, index: int, language: str) -> ButtonValue | None:
+        """What was chosen for the button at an index (from 0), if anything was."""
+        return _chosen(self.buttons, str(index + 1), language)
+
+
+def _chosen(choices: dict[str, T | dict[str, T]], number: str, language: str) -> T | None:
+    choice = choices.get(number)
+    return choice.get(language) if isinstance(choice, dict) else choice
 
 
 def freeze(entity: Entity, raw: dict[str, Any]) -> CampaignParameters:
@@ -124,7 +168,7 @@ def freeze(entity: Entity, raw: dict[str, Any]) -> CampaignParameters:
             for item in error.errors()
         ]
         raise ParametersInvalid(f"The campaign cannot start. {'; '.join(reasons)}.") from None
-    reasons = list(_against(entity, parameters))
+    reasons = reasons_against(entity, parameters, hours_of(entity, parameters))
     if reasons:
         raise ParametersInvalid(f"The campaign cannot start: {'; '.join(reasons)}.")
     return parameters
@@ -138,45 +182,3 @@ def hours_of(entity: Entity, parameters: CampaignParameters) -> tuple[Hours | No
     if quiet is None and entity.settings.quiet_hours is not None:
         quiet = Hours(start=entity.settings.quiet_hours[0], end=entity.settings.quiet_hours[1])
     return window, quiet
-
-
-def _against(entity: Entity, parameters: CampaignParameters) -> list[str]:
-    templates = {template.name: template for template in entity.templates}
-    reasons = [
-        f"template {name!r} is not known; {entity.name} has {_listed(templates)}"
-        for name in parameters.template_names()
-        if name not in templates
-    ]
-    segments = {segment.name for segment in entity.segments} | {"everyone"}
-    if parameters.segment not in segments:
-        reasons.append(f"segment {parameters.segment!r} is not known; {entity.name} has {_listed(segments)}")
-    sources = {source.name for source in entity.sources}
-    unknown = {recipient.source for recipient in parameters.recipients} - sources
-    if unknown:
-        reasons.append(
-            f"recipients name the source(s) {_listed(unknown)}; {entity.name} has {_listed(sources)}"
-        )
-    used = [templates[name] for name in parameters.template_names() if name in templates]
-    for template in used:
-        if template.category != used[0].category:
-            reasons.append(
-                f"variant {template.name!r} is {template.category}, the template {used[0].category}"
-            )
-        media = {text.header_media for text in template.languages.values()} - {None}
-        if media and not parameters.header_media_url:
-            reasons.append(
-                f"template {template.name!r} has a header ({_listed(media)}): give header_media_url"
-            )
-        if too_high := sorted(key for key in parameters.variables if int(key) > len(template.variables)):
-            reasons.append(f"template {template.name!r} has no variable {', '.join(too_high)}")
-    window, quiet = hours_of(entity, parameters)
-    minutes = [time(minute // 60, minute % 60) for minute in range(24 * 60)]
-    if not any((window is None or now in window) and (quiet is None or now not in quiet) for now in minutes):
-        reasons.append("window and quiet_hours leave no minute of the day to send in")
-    if parameters.test_first and not entity.settings.test_records:
-        reasons.append("test_first needs test_records in entity.yaml")
-    return reasons
-
-
-def _listed(names: Any) -> str:
-    return ", ".join(sorted(map(str, names))) or "none"

@@ -15,6 +15,7 @@ from include.campaigns.sender import templates_by_variant
 from include.campaigns.states import read
 from include.database import connect, require_current
 from include.entities import Entity, Template
+from include.entities.models import Button
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +76,19 @@ def preview(
 
 def render(template: Template, language: str, variables: list[str]) -> str:
     """A message as its recipient sees it: header, body with the variables filled in, footer, buttons."""
-    text = template.languages[language]
-    body = text.body
-    for position, value in enumerate(variables, 1):
-        body = body.replace(f"{{{{{position}}}}}", value)
+    text, count = template.languages[language], len(template.variables)
+    # In one pass: a value that looks like a placeholder stays what it is.
+    body = re.sub(r"\{\{(\d+)\}\}", lambda found: variables[int(found[1]) - 1], text.body)
     header = f"[{text.header_media}]" if text.header_media else text.header
-    buttons = " ".join(f"[{button.text}]" for button in text.buttons)
+    ends = dict(zip(text.url_variables, variables[count:], strict=True))
+    buttons = " ".join(_button(button, ends.get(index)) for index, button in enumerate(text.buttons))
     return "\n".join(part for part in (header, body, text.footer, buttons) if part)
+
+
+def _button(button: Button, end: str | None) -> str:
+    if end is None:
+        return f"[{button.text}]"
+    return f"[{button.text}: {(button.url or '').replace('{{1}}', end)}]"
 
 
 def as_markdown(figures: Preview) -> str:

@@ -26,14 +26,13 @@ def rehearse(
     now: datetime,
     link_key: bytes | None = None,
 ) -> int:
-    """Send the campaign's message to the entity's `test_records`; returns how many were accepted.
+    """Send the campaign's message to the form's or the entity's test people; returns how many were accepted.
 
     A small campaign of its own, in the same ledger: consent, suppression and "once" hold for colleagues too. A retry
     sends nothing again. Raises what planning and sending raise.
     """
-    people = tuple(
-        Recipient(source=item.source, record_id=item.record_id) for item in entity.settings.test_records
-    )
+    chosen = parameters.test_recipients or entity.settings.test_records
+    people = tuple(Recipient(source=item.source, record_id=item.record_id) for item in chosen)
     changes = {
         "name": f"{parameters.name} (test)"[:80],
         "segment": "everyone",
@@ -44,6 +43,7 @@ def rehearse(
         "budget": None,
         "attempts": 1,
         "window": None,
+        "test_recipients": (),
     }
     plan = plan_campaign(
         entity,
@@ -52,6 +52,7 @@ def rehearse(
         run_key=run_key,
         connection_id=entity.settings.connection,
         now=now,
+        repeats=True,
     )
     approve(dsn=dsn, campaign_id=plan.campaign_id, plan_hash=plan.plan_hash, approved_by="test", now=now)
     settings = SendSettings(worker="test", messages_per_second=messages_per_second, link_key=link_key)

@@ -261,20 +261,29 @@ class _Worker:
             template=template.name,
             namespace=template.namespace,
             language=row["language"],
-            variables=tuple(row["variables"]),
-            payloads=tuple(
-                (index, button.payload)
-                for index, button in enumerate(text.buttons)
-                if button.type == "quick_reply" and button.payload
-            ),
+            variables=tuple(row["variables"][: len(template.variables)]),
+            payloads=self._payloads(template, row["language"]),
             fallback_text=template.fallback_text,
             groupings=(grouping(self._campaign["id"]), self._campaign["entity"], "airflow-whatsapp"),
             header_media=(text.header_media, media) if text.header_media and media else None,
-            url_parts=tuple(
-                (index, self._tokens.make(link, row["subscription_id"]))
-                for index, link in self._links.get((template.name, row["language"]), ())
+            url_parts=(
+                *zip(text.url_variables, row["variables"][len(template.variables) :], strict=True),
+                *(
+                    (index, self._tokens.make(link, row["subscription_id"]))
+                    for index, link in self._links.get((template.name, row["language"]), ())
+                ),
             ),
         )
+
+    def _payloads(self, template: Template, language: str) -> tuple[tuple[int, str], ...]:
+        """What each quick reply sends back: the form's choice, else the template file's."""
+        found = []
+        for index, button in enumerate(template.languages[language].buttons):
+            choice = self._campaign["parameters"].get("buttons", {}).get(str(index + 1), {})
+            payload = choice.get(language, choice).get("payload") or button.payload
+            if button.type == "quick_reply" and payload:
+                found.append((index, payload))
+        return tuple(found)
 
     async def _nothing_to_do(self, ledger: LaneLedger, again_at: datetime | None) -> bool:
         """Whether this lane is finished; if not, it has waited a little for rows that others hold.

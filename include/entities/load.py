@@ -213,6 +213,17 @@ def _cross_check(entity: Entity) -> list[EntityProblem]:
         if source.kind not in kinds:
             remedy = f"Kinds: {_listed(set(kinds))}. Your own are modules in kinds/; see docs/extend.md."
             say(path, "kind", f"kind {source.kind!r} is not known.", remedy)
+    _check_campaigns(entity, say)
+    return problems
+
+
+def _check_campaigns(entity: Entity, say: Say) -> None:
+    for segment in entity.segments:
+        unknown = set(segment.attributes) - entity.attributes
+        if unknown:
+            path = entity.folder / "segments" / f"{segment.name}.yaml"
+            cause = f"attribute {_listed(unknown)} comes from no source."
+            say(path, "attributes", cause, f"Attributes: {_listed(entity.attributes)}.")
     templates = {template.name for template in entity.templates}
     segments = {segment.name for segment in entity.segments} | {"everyone"}
     for campaign in entity.campaigns:
@@ -224,6 +235,9 @@ def _cross_check(entity: Entity) -> list[EntityProblem]:
                 f"template {campaign.template!r} is not known.",
                 f"Templates: {_listed(templates)}.",
             )
+        elif campaign.segment in segments:
+            for cause in _form_problems(entity, campaign):
+                say(path, "options", cause, "Correct the option; docs/campaigns.md has every field.")
         if campaign.segment not in segments:
             say(
                 path,
@@ -231,7 +245,24 @@ def _cross_check(entity: Entity) -> list[EntityProblem]:
                 f"segment {campaign.segment!r} is not known.",
                 f"Segments: {_listed(segments)}.",
             )
-    return problems
+
+
+def _form_problems(entity: Entity, campaign: CampaignDefinition) -> list[str]:
+    """What the form of a campaign's own Dag would refuse every time."""
+    from include.campaigns.errors import ParametersInvalid
+    from include.campaigns.parameters import freeze
+
+    form = {
+        "name": campaign.name,
+        "template": campaign.template,
+        "segment": campaign.segment,
+        **campaign.options,
+    }
+    try:
+        freeze(entity, form)
+    except ParametersInvalid as problem:
+        return [str(problem)]
+    return []
 
 
 def _check_settings(entity: Entity, say: Say) -> None:

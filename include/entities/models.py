@@ -287,18 +287,36 @@ class Source(Model):
     )
 
 
+# Meta refuses a value with a line break, a tab or four spaces (error 132012, B.13), and an empty one.
+ILLEGAL = r"[\n\r\t\v\f\u0085\u2028\u2029]| {4}"
+
+
+def _sendable(value: str) -> str:
+    if not value.strip():
+        raise ValueError("it is blank: WhatsApp delivers no message with an empty value")
+    if re.search(ILLEGAL, value):
+        raise ValueError("it has a line break, a tab or four spaces, which WhatsApp refuses")
+    return value
+
+
+Sendable = Annotated[str, AfterValidator(_sendable)]
+
+
 class Variable(Model):
     """The value of one template variable: an attribute with a fallback, or a constant."""
 
     attribute: Name | None = None
-    constant: str | None = None
-    fallback: str | None = None
+    constant: Sendable | None = None
+    fallback: Sendable | None = None
     max_length: int = Field(default=200, ge=1, le=1024)
 
     @model_validator(mode="after")
     def _one_of(self) -> Self:
         if (self.attribute is None) == (self.constant is None):
             raise ValueError("a variable is either an attribute or a constant")
+        fixed = self.constant or self.fallback or ""
+        if len(fixed) > self.max_length:
+            raise ValueError(f"a text of {len(fixed)} characters is longer than max_length {self.max_length}")
         return self
 
 
@@ -319,9 +337,21 @@ class Button(Model):
     target: (
         Annotated[str, Field(pattern=r"^[!-~]+$", max_length=2000), AfterValidator(_web_address)] | None
     ) = Field(default=None, description="where a counted link leads: https, in ASCII (percent-encoded)")
+    variable: Variable | None = Field(
+        default=None,
+        description="what {{1}} at the end of url becomes for each person, where there is no target",
+    )
 
     @model_validator(mode="after")
     def _link(self) -> Self:
+        needed = self.type == "url" and self.target is None and (self.url or "").endswith("{{1}}")
+        if self.variable is not None and not needed:
+            raise ValueError("variable needs a url button without target, whose url ends with {{1}}")
+        fixed = (self.variable.constant or self.variable.fallback or "") if self.variable else ""
+        if re.search(r"\s", fixed):
+            raise ValueError("what ends an address has no blanks")
+        if needed and self.variable is None:
+            raise ValueError("the url ends with {{1}}: give the button a variable (or a target)")
         if self.target is not None and (self.type != "url" or not (self.url or "").endswith("/l/{{1}}")):
             raise ValueError("target needs a url button whose url ends with /l/{{1}}, see docs/webhooks.md")
         return self
@@ -338,6 +368,11 @@ class TemplateText(Model):
     body: str = Field(min_length=1, max_length=1024)
     footer: str | None = Field(default=None, max_length=60)
     buttons: tuple[Button, ...] = Field(default=(), max_length=10)
+
+    @property
+    def url_variables(self) -> dict[int, Variable]:
+        """The variables of URL buttons, by the button's index (from 0)."""
+        return {index: button.variable for index, button in enumerate(self.buttons) if button.variable}
 
 
 class Template(Model):
@@ -360,6 +395,8 @@ class Template(Model):
     ) -> dict[str, TemplateText]:
         if "variables" not in info.data:  # they have a problem of their own
             return languages
+        if len({len(text.url_variables) for text in languages.values()}) > 1:
+            raise ValueError("the languages have different numbers of buttons with a variable")
         variables = len(info.data["variables"])
         wanted = {f"{{{{{number}}}}}" for number in range(1, variables + 1)}
         for language, text in languages.items():
@@ -370,6 +407,13 @@ class Template(Model):
                     f"the {variables} variable(s) need {sorted(wanted) or 'none'}"
                 )
         return languages
+
+    @property
+    def attributes(self) -> set[str]:
+        """Every attribute that a variable of the template is filled from."""
+        buttons = (text.url_variables.values() for text in self.languages.values())
+        used = [*self.variables, *(variable for group in buttons for variable in group)]
+        return {variable.attribute for variable in used if variable.attribute}
 
 
 class PastCampaign(Model):
@@ -428,6 +472,12 @@ class Entity(Model):
     def name(self) -> str:
         """The entity's name: the suffix of its Dags."""
         return self.settings.name
+
+    @property
+    def attributes(self) -> set[str]:
+        """Every attribute that a person may have: what sources bring, and what templates ask of given recipients."""
+        brought = {name for source in self.sources for name in source.columns.attributes}
+        return brought.union(*(template.attributes for template in self.templates))
 
     @property
     def zone(self) -> ZoneInfo:

@@ -72,7 +72,7 @@ def test_variables_can_be_chosen_for_one_campaign_and_by_language(migrated_datab
         migrated_database,
         acme(),
         variables={
-            "1": {"attribute": "nickname", "fallback": "you"},
+            "1": {"attribute": "city", "fallback": "you"},
             "2": {"nl": {"constant": "ZOMER"}, "fr": {"constant": "ETE"}},
         },
     )
@@ -181,7 +181,7 @@ def test_the_preview_shows_messages_as_people_see_them(migrated_database: str) -
         ({"variants": [{"name": "b", "template": "order_update", "percent": 10}]}, "utility"),
         ({"window": {"start": "20:00", "end": "20:00"}}, "start and end are the same"),
         ({"variables": {"3": {"constant": "x"}}}, "no variable 3"),
-        ({"variables": {"one": {"constant": "x"}}}, "not numbers"),
+        ({"variables": {"one": {"constant": "x"}}}, "variables.one"),
         ({"variables": {"1": {"constant": "x", "attribute": "y"}}}, "either an attribute or a constant"),
         ({"recipients": [{"source": "nowhere", "record_id": "1"}]}, "nowhere"),
         ({"header_media_url": "http://insecure/x.png"}, "header_media_url"),

@@ -28,5 +28,13 @@ def test_every_field_with_its_default() -> None:
 def test_the_examples_are_valid() -> None:
     examples = {row[0].strip("`"): re.findall(r"`([\[{][^`]+)`", row[2]) for row in markdown.rows(SECTION)}
     values = {name: json.loads(text) for name, (text, *_) in ((n, t) for n, t in examples.items() if t)}
-    assert set(values) == {"variants", "recipients", "variables", "window", "quiet_hours"}
+    assert set(values) == {
+        "variants",
+        "recipients",
+        "variables",
+        "buttons",
+        "window",
+        "quiet_hours",
+        "test_recipients",
+    }
     CampaignParameters.model_validate({"name": "Spring", "template": "spring_sale", **values})
