@@ -4,6 +4,7 @@ half-done.
 
 from __future__ import annotations
 
+import getpass
 import sys
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
@@ -163,9 +164,11 @@ def campaign_pause(
 
 
 @campaign.command("resume")
-def campaign_resume(campaign_id: int) -> None:
-    """Let a paused campaign go on. Its Dag must be running, or be cleared from `send` on."""
-    _change("resume", campaign_id)
+def campaign_resume(
+    campaign_id: int, reason: Annotated[str, typer.Option(help="For the history on the page.")] = ""
+) -> None:
+    """Let a paused campaign go on. Its Dag must be running, or be cleared from `send` on (the page does that itself)."""
+    _change("resume", campaign_id, reason=reason)
 
 
 @campaign.command("cancel")
@@ -216,6 +219,7 @@ def campaign_release_uncertain(
                 campaign_id=campaign_id,
                 older_than=timedelta(hours=older_than_hours),
                 now=datetime.now(UTC),
+                by=_who(),
             )
         )
     except CampaignNotReady as problem:
@@ -230,11 +234,21 @@ def _change(verb: str, campaign_id: int, **options: Any) -> None:
 
     change = getattr(states, verb)
     moved = _or_fail(
-        lambda: change(dsn=dsn_from_environment(), campaign_id=campaign_id, now=datetime.now(UTC), **options)
+        lambda: change(
+            dsn=dsn_from_environment(), campaign_id=campaign_id, now=datetime.now(UTC), by=_who(), **options
+        )
     )
     if not moved:
         _fail(f"Campaign {campaign_id} cannot do that: there is no such campaign, or its state forbids it.")
     typer.echo(f"Campaign {campaign_id}: {verb} done.")
+
+
+def _who() -> str:
+    """The user of this machine, for the campaign's history."""
+    try:
+        return f"{getpass.getuser()} (command line)"
+    except OSError:  # a container's user without a name
+        return "command line"
 
 
 def _or_fail(action: Callable[[], T]) -> T:

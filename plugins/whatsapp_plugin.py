@@ -7,6 +7,8 @@ Airflow loads this file in every process, tasks included, so nothing is imported
 """
 
 import asyncio
+import hashlib
+import hmac
 import logging
 import os
 from functools import cached_property
@@ -107,10 +109,48 @@ def _pages() -> Any:
             details = DagDetails(id=dag_id, team_name=DagModel.get_team_name(dag_id))
             return get_auth_manager().is_authorized_dag(method=method, details=details, user=user)
 
-        return Access(may_read=lambda entity: may("GET", entity), may_edit=lambda entity: may("PUT", entity))
+        return Access(
+            may_read=lambda entity: may("GET", entity),
+            may_edit=lambda entity: may("PUT", entity),
+            reader=user.get_name(),
+        )
 
     logged_in = Depends(requires_access_view(AccessView.PLUGINS))
-    return build_pages(dsn=_dsn, access=access, dependencies=[logged_in])
+    return build_pages(
+        dsn=_dsn, access=access, form_key=_form_key, go_on=_run_again, dependencies=[logged_in]
+    )
+
+
+def _form_key() -> bytes:
+    """A key of our own from the secret that every API server of this Airflow has."""
+    from airflow.configuration import conf
+
+    secret = conf.get_mandatory_value("api", "secret_key")
+    return hmac.new(secret.encode(), b"whatsapp pages: forms", hashlib.sha256).digest()
+
+
+def _run_again(run_key: str) -> Any:
+    """Get the Dag run of a resumed campaign going: one that has ended is cleared from `send` on."""
+    from airflow.models.dagrun import DagRun
+    from airflow.models.taskinstance import clear_task_instances
+    from airflow.utils.session import create_session
+    from airflow.utils.state import State
+    from sqlalchemy import select
+
+    dag_id, _, run_id = run_key.partition("/")
+    with create_session() as session:
+        run = session.scalar(select(DagRun).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id))
+        if run is None:
+            return "by_hand"
+        if run.state in State.unfinished_dr_states:
+            return "goes_on"
+        outstanding = [
+            task for task in run.get_task_instances(session=session) if task.task_id in ("send", "settle")
+        ]
+        if not any(task.task_id == "send" for task in outstanding):
+            return "by_hand"
+        clear_task_instances(outstanding, session)
+        return "started_again"
 
 
 def _secrets() -> Any:

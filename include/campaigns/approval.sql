@@ -11,6 +11,18 @@ select id, entity, name, connection_id, month, state, state_reason, plan_hash, p
        approved_by, approved_at, sending_since, expires_at, open_wave
 from campaign where id = :campaign_id;
 
+-- name: act_as(actor, why)
+-- Who makes the changes of this transaction and, where the new state has no reason of its own, why: for the history.
+select set_config('whatsapp.actor', :actor, true), set_config('whatsapp.why', :why, true);
+
+-- name: history(campaign_id)
+-- What happened to a campaign, the newest first. Read only.
+select at, state, reason, by from campaign_history where campaign_id = :campaign_id order by id desc limit 50;
+
+-- name: note(campaign_id, state, reason, actor)!
+-- One line of the history for what is no change of state.
+insert into campaign_history (campaign_id, state, reason, by) values (:campaign_id, :state, :reason, :actor);
+
 -- name: start(now, campaign_id)!
 -- approved -> sending. Repeating it (a retried task, the second worker) changes nothing.
 update campaign set state = 'sending', started_at = coalesce(started_at, :now), sending_since = :now, updated_at = :now

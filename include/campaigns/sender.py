@@ -292,7 +292,9 @@ class _Worker:
         """
         outlook = await ledger.outlook()
         if outlook["state"] != "sending":
-            self.report.ended = outlook["state"]
+            # A paused campaign whose time is over has nothing left to wait for.
+            left = outlook["due"] or outlook["next_due"] or outlook["held_back"]
+            self.report.ended = outlook["state"] if left or outlook["state"] != "paused" else "done"
             return True
         if again_at is not None and outlook["due"]:
             self.report.ended, self.report.next_due = "waiting", again_at

@@ -46,11 +46,19 @@ def settle(campaign_id: int, *, dsn: str, now: datetime, dry_run: bool = False) 
             )
             if moved is not None:
                 SQL.close_planned(conn, **keys, reason=reason)
+        if campaign["state"] == "cancelled":
+            # What was in flight when it was cancelled, and came back as certainly not sent.
+            SQL.close_planned(conn, **keys, reason="cancelled")
         counts = {row["state"]: row["messages"] for row in SQL.counts(conn, **keys)}
         unsent = counts.get("planned", 0) + counts.get("sending", 0)
-        if unsent == 0 and campaign["state"] == "sending":
+        if unsent == 0 and campaign["state"] in ("sending", "paused"):
             STATES.change_state(
-                conn, campaign_id=campaign_id, state="sent", reason=None, from_states=["sending"], now=now
+                conn,
+                campaign_id=campaign_id,
+                state="sent",
+                reason=campaign["state_reason"],
+                from_states=["sending", "paused"],
+                now=now,
             )
         campaign = read(conn, campaign_id)
         return Settlement(campaign["state"], campaign["state_reason"], unsent, counts.get("uncertain", 0))

@@ -4,6 +4,8 @@ once.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -27,6 +29,7 @@ def approve(*, dsn: str, campaign_id: int, plan_hash: str, approved_by: str, now
     with connect(dsn, application="whatsapp approve") as conn:
         require_current(conn)
         _refuse_changed(conn, campaign_id, plan_hash)
+        list(SQL.act_as(conn, actor=approved_by, why=""))
         if (
             SQL.approve(conn, campaign_id=campaign_id, plan_hash=plan_hash, approved_by=approved_by, now=now)
             is None
@@ -56,33 +59,51 @@ def _refuse_changed(conn: psycopg.Connection[Any], campaign_id: int, plan_hash: 
         )
 
 
-def cancel(*, dsn: str, campaign_id: int, reason: str, now: datetime) -> bool:
-    """End a campaign for good: nothing more is claimed. True when this call ended it."""
-    return _move(dsn, campaign_id, "cancelled", reason, OPEN, now)
+def cancel(*, dsn: str, campaign_id: int, reason: str, now: datetime, by: str = "") -> bool:
+    """End a campaign for good: what has not left is closed. True when this call ended it."""
+    with _acting(dsn, by) as conn:
+        moved = _move(conn, campaign_id, "cancelled", reason, OPEN, now)
+        if moved:
+            LEDGER.close_planned(
+                conn, month=read(conn, campaign_id)["month"], campaign_id=campaign_id, reason="cancelled"
+            )
+        return moved
 
 
-def pause(*, dsn: str, campaign_id: int, reason: str, now: datetime) -> bool:
+def pause(*, dsn: str, campaign_id: int, reason: str, now: datetime, by: str = "") -> bool:
     """Stop claiming until `resume`. True when this call paused it."""
-    return _move(dsn, campaign_id, "paused", reason, ("approved", "sending"), now)
+    with _acting(dsn, by) as conn:
+        return _move(conn, campaign_id, "paused", reason, ("approved", "sending"), now)
 
 
-def resume(*, dsn: str, campaign_id: int, now: datetime) -> bool:
-    """Let a paused campaign go on where it stopped. True when this call resumed it."""
-    return _move(dsn, campaign_id, "sending", None, ("paused",), now)
+def resume(*, dsn: str, campaign_id: int, now: datetime, by: str = "", reason: str = "") -> bool:
+    """Let a paused campaign go on where it stopped. True when this call resumed it; `reason` is for the history."""
+    with _acting(dsn, by, reason) as conn:
+        return _move(conn, campaign_id, "sending", None, ("paused",), now)
 
 
-def release_uncertain(*, dsn: str, campaign_id: int, older_than: timedelta, now: datetime) -> int:
+def release_uncertain(
+    *, dsn: str, campaign_id: int, older_than: timedelta, now: datetime, by: str = "", reason: str = ""
+) -> int:
     """Plan messages of unknown fate for another attempt; returns how many. Whoever did get one then gets it twice.
 
     Only a person decides this, for one campaign, after the message log has had `older_than` to settle them. The
     campaign goes on sending, for at least another day. Raises CampaignNotReady when it has never been sent or is over.
     """
-    with connect(dsn, application="whatsapp campaign") as conn:
-        require_current(conn)
+    with _acting(dsn, by) as conn:
         if SQL.reopen(conn, campaign_id=campaign_id, now=now, until=now + timedelta(days=1)) is None:
             raise CampaignNotReady(f"Campaign {campaign_id} is not one that was sent: nothing was released.")
         released: int = LEDGER.release_uncertain(conn, campaign_id=campaign_id, before=now - older_than)
+        told = f"{released} uncertain message(s) released to be sent again" + (
+            f": {reason}" if reason else ""
+        )
+        SQL.note(conn, campaign_id=campaign_id, state="sending", reason=told, actor=by or None)
         return released
+
+
+def history(conn: psycopg.Connection[Any], campaign_id: int) -> list[dict[str, Any]]:
+    """What happened to a campaign, the newest first: at, state, reason, by (None: the system itself)."""
+    return list(SQL.history(conn, campaign_id=campaign_id))
 
 
 def settle_finished(entity_name: str, *, dsn: str, now: datetime) -> int:
@@ -101,12 +122,24 @@ def read(conn: psycopg.Connection[Any], campaign_id: int) -> dict[str, Any]:
     return campaign
 
 
-def _move(
-    dsn: str, campaign_id: int, state: str, reason: str | None, from_states: tuple[str, ...], now: datetime
-) -> bool:
+@contextmanager
+def _acting(dsn: str, by: str, why: str = "") -> Iterator[psycopg.Connection[Any]]:
+    """One transaction of somebody's."""
     with connect(dsn, application="whatsapp campaign") as conn:
         require_current(conn)
-        moved = SQL.change_state(
-            conn, campaign_id=campaign_id, state=state, reason=reason, from_states=list(from_states), now=now
-        )
-        return moved is not None
+        list(SQL.act_as(conn, actor=by, why=why))
+        yield conn
+
+
+def _move(
+    conn: psycopg.Connection[Any],
+    campaign_id: int,
+    state: str,
+    reason: str | None,
+    from_states: tuple[str, ...],
+    now: datetime,
+) -> bool:
+    moved = SQL.change_state(
+        conn, campaign_id=campaign_id, state=state, reason=reason, from_states=list(from_states), now=now
+    )
+    return moved is not None

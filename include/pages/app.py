@@ -1,4 +1,4 @@
-"""The report pages: a FastAPI app that reads the store and shows it. It knows nothing of Airflow.
+"""The report pages: a FastAPI app that reads the store, shows it, and stops what must stop. Knows nothing of Airflow.
 
 Whoever mounts it says how a reader is recognised and what they may read.
 """
@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Request, Response
 
-from include.pages import campaigns, optins, returns
-from include.pages.access import Access, NotThere
+from include.pages import actions, campaigns, optins, returns
+from include.pages.access import Access, GoesOn, NotThere, by_hand
 from include.pages.assets import asset
 from include.pages.security import protect
 
@@ -18,17 +18,22 @@ def build_pages(
     *,
     dsn: Callable[[], str],
     access: Callable[..., Access],
+    form_key: Callable[[], bytes],
+    go_on: Callable[[str], GoesOn] = by_hand,
     dependencies: Sequence[Any] = (),
 ) -> FastAPI:
     """The app. `dsn` finds the database; `access` is a FastAPI dependency that tells what the reader may read.
 
-    `dependencies` (FastAPI's `Depends(…)`) run before everything, static files included. There is no schema
-    page, and no method but GET.
+    `form_key` is a secret that every process of the host has; it seals the forms. `go_on(run_key)` gets the run of a
+    resumed campaign going again. `dependencies` (FastAPI's `Depends(…)`) run before everything, static files included.
+    There is no schema page, and no method but GET except for the four things a person may do with a campaign.
     """
 
     def recognise(request: Request, found: Annotated[Access, Depends(access)]) -> None:
         request.state.access = found
         request.state.dsn = dsn
+        request.state.form_key = form_key
+        request.state.go_on = go_on
 
     app = FastAPI(
         title="WhatsApp campaigns",
@@ -39,6 +44,7 @@ def build_pages(
     )
     protect(app)
     app.include_router(campaigns.router)
+    app.include_router(actions.router)
     app.include_router(optins.router)
     app.include_router(returns.router)
     app.add_api_route("/static/{name}", _static, methods=["GET"])

@@ -9,14 +9,17 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request, Response
 from starlette.background import BackgroundTask
 
+from include.campaigns.states import history
 from include.message_log.codes import explain
 from include.pages.access import NotThere
+from include.pages.actions import NOTICES, possible
 from include.pages.assets import warm_up
 from include.pages.charts import campaign_charts
 from include.pages.rendering import render
 from include.pages.store import (
     NO_TIMEOUT,
     download,
+    may_change,
     may_see_numbers,
     open_campaign,
     readable_entities,
@@ -75,14 +78,19 @@ def campaign_list(request: Request) -> Response:
 
 
 @router.get("/campaigns/{campaign_id}")
-def campaign(request: Request, campaign_id: int) -> Response:
-    """One campaign's report."""
+def campaign(request: Request, campaign_id: int, notice: Text = None) -> Response:
+    """One campaign's report, and what may be done with it."""
     with reading(request) as conn:
         header = open_campaign(request, conn, campaign_id)
         figures = funnel(conn, campaign_id)
+        past = history(conn, campaign_id)
+    may = may_change(request, header["entity"])
     values = {
         "tab": "campaigns",
         "header": header,
+        "history": past,
+        "actions": possible(header, figures.uncertain) if may else {},
+        "notice": NOTICES.get(notice or ""),
         "funnel": figures,
         "figures": FIGURES,
         "partial": figures.is_partial(datetime.now(UTC)),

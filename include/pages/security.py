@@ -12,7 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from include.database import DatabaseUnavailable, SchemaOutOfDate
-from include.pages.access import Forbidden, NotThere
+from include.pages.access import Forbidden, NotThere, StaleForm
 from include.pages.rendering import render
 from include.reports import CampaignUnknown
 
@@ -35,7 +35,11 @@ SENTENCES: dict[int, tuple[str, str]] = {
     401: ("Please log in", "This page needs a login to Airflow. Log in there, then open it again."),
     403: ("Not yours to see", "You may not read this. Ask whoever manages your Airflow roles."),
     404: ("Not found", "There is nothing here. It may have been removed, or the address is mistyped."),
-    405: ("Not possible", "These pages only show; they change nothing."),
+    405: ("Not possible", "This page only shows; it changes nothing."),
+    409: (
+        "Please try again",
+        "This form is too old or was not made for you. Nothing was changed: open the campaign again, then repeat it.",
+    ),
     422: ("Not understood", "The address has a value that this page does not know."),
 }
 DATABASE_DOWN = (
@@ -61,6 +65,7 @@ def protect(app: FastAPI) -> None:
     # A value that PostgreSQL cannot hold, such as a NUL in a text.
     app.add_exception_handler(psycopg.DataError, lambda request, _: _page(request, 422))
     app.add_exception_handler(Forbidden, lambda request, _: _page(request, 403))
+    app.add_exception_handler(StaleForm, lambda request, _: _page(request, 409))
     app.add_exception_handler(NotThere, lambda request, _: _page(request, 404))
     app.add_exception_handler(CampaignUnknown, lambda request, _: _page(request, 404))
     app.add_exception_handler(SchemaOutOfDate, _schema)

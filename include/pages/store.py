@@ -41,6 +41,11 @@ def may_see_numbers(request: Request, entity: str) -> bool:
     return _access(request).may_edit(entity)
 
 
+def may_change(request: Request, entity: str) -> bool:
+    """Whether the reader may pause, resume and cancel the entity's campaigns: whoever may edit its campaign Dag."""
+    return _access(request).may_edit(entity)
+
+
 def readable_entities(request: Request, conn: psycopg.Connection[Any]) -> list[str]:
     """Entities with a folder, and those that only the store still knows, as far as the reader may see them."""
     stored = conn.execute("select distinct entity from campaign").fetchall()

@@ -24,7 +24,7 @@ delete from report_change where campaign_id = :campaign_id;
 -- name: campaign_header(campaign_id)^
 -- What a report needs to know of the campaign itself.
 select c.id, c.entity, c.name, c.month, c.state, c.state_reason, c.target, c.created_at, c.started_at, c.sent_at,
-       c.settled_at, c.approved_by, c.approved_at
+       c.settled_at, c.approved_by, c.approved_at, c.run_key
 from campaign c
 where c.id = :campaign_id;
 

@@ -211,7 +211,11 @@ def _page(dsn: str, campaign_id: int) -> str:
     def access() -> Access:
         return Access(may_read=("acme",).__contains__, may_edit=().__contains__)
 
-    return TestClient(build_pages(dsn=lambda: dsn, access=access)).get(f"/campaigns/{campaign_id}").text
+    return (
+        TestClient(build_pages(dsn=lambda: dsn, access=access, form_key=lambda: b"key"))
+        .get(f"/campaigns/{campaign_id}")
+        .text
+    )
 
 
 def _now() -> Any:

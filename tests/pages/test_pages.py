@@ -23,7 +23,8 @@ def client(dsn: str, *, reads: tuple[str, ...] = ("acme",), edits: tuple[str, ..
     def access() -> Access:
         return Access(may_read=reads.__contains__, may_edit=edits.__contains__)
 
-    return TestClient(build_pages(dsn=lambda: dsn, access=access), raise_server_exceptions=False)
+    pages = build_pages(dsn=lambda: dsn, access=access, form_key=lambda: b"key")
+    return TestClient(pages, raise_server_exceptions=False)
 
 
 @pytest.fixture
@@ -139,7 +140,7 @@ def test_a_refused_reader_gets_nothing_at_all(migrated_database: str) -> None:
     def refuse(request: Request) -> Access:
         raise HTTPException(401, "Not authenticated")
 
-    anonymous = TestClient(build_pages(dsn=lambda: migrated_database, access=refuse))
+    anonymous = TestClient(build_pages(dsn=lambda: migrated_database, access=refuse, form_key=lambda: b"key"))
     for address in ("/", "/campaigns/1", "/optins", "/static/pages.js", "/static/vega.js"):
         answer = anonymous.get(address)
         assert answer.status_code == 401, address
