@@ -167,7 +167,7 @@ def campaign_pause(
 def campaign_resume(
     campaign_id: int, reason: Annotated[str, typer.Option(help="For the history on the page.")] = ""
 ) -> None:
-    """Let a paused campaign go on. Its Dag must be running, or be cleared from `send` on (the page does that itself)."""
+    """Let a paused campaign go on. If its Dag run has ended, clear it from `send` on (the page does that itself)."""
     _change("resume", campaign_id, reason=reason)
 
 
