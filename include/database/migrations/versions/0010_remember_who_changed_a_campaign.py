@@ -4,8 +4,8 @@ from pathlib import Path
 
 from alembic import op
 
-revision = "0009"
-down_revision = "0008"
+revision = "0010"
+down_revision = "0009"
 
 
 def upgrade() -> None:
@@ -17,4 +17,4 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Refuse, as every migration: the history would be lost."""
-    raise RuntimeError("Migration 0009 is not undone: restore the backup that was made before it.")
+    raise RuntimeError("Migration 0010 is not undone: restore the backup that was made before it.")
