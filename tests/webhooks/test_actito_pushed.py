@@ -167,7 +167,9 @@ def test_only_the_sources_own_secret_opens_its_door(webhook: WebhookProcess, mig
         "in the address it is good, too"
     )
     with connect(migrated_database) as conn:
-        assert conn.execute("delete from pushed_record returning record").fetchall() == [{"record": changed(1)}]
+        assert conn.execute("delete from pushed_record returning record").fetchall() == [
+            {"record": changed(1)}
+        ]
         conn.commit()
     assert announce(webhook, {"id": "x", "data": {"customerId": 4}}) == 200
     access = HttpAccess("http://127.0.0.1:9", headers={"Authorization": "Bearer k"}, timeout=5)
