@@ -104,3 +104,7 @@ limit 1 for update of o skip locked;
 update reply_outbox
 set state = :state, attempts = :attempts, next_attempt_at = :next_attempt_at, problem = :problem, done_at = :done_at
 where inbound_id = :inbound_id and forward = :forward;
+
+-- name: people_of_number(entities, match_key)
+-- Whoever has a number, in each of some entities. Read only.
+select id, entity from subscription where entity = any (:entities::text[]) and match_key = :match_key order by entity;

@@ -13,12 +13,12 @@ import psycopg
 from psycopg.errors import DeadlockDetected, SerializationFailure
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
-from include import subscriptions
 from include.campaigns import reference as references
 from include.database import named_sql
 from include.inbound.answers import apply_statuses, is_answer
 from include.message_log.codes import STOPPED, UNDELIVERABLE
 from include.message_log.redact import redact
+from include.subscriptions.platform import platform_stop
 
 SQL = named_sql(__file__)
 Status = Literal["accepted", "rejected", "delivered", "failed", "read"]
@@ -186,13 +186,11 @@ def _array(elements: Iterable[str | None]) -> str:
 
 def _platform_stop(conn: psycopg.Connection[Any], stop: dict[str, Any]) -> None:
     """Meta's own stop, kept apart from a person's words: its suppression outlasts a later yes given elsewhere."""
-    subscriptions.withdraw(
+    platform_stop(
         conn,
         entity=stop["entity"],
         subscription_id=stop["subscription_id"],
         occurred_at=datetime.fromisoformat(stop["occurred_at"]),
         source="whatsapp",
         source_record_id=stop["reference"],
-        method="platform_stop",
-        reason="platform_stop",
     )

@@ -11,6 +11,7 @@ import msgspec
 
 from include.inbound import Inbound, Unreadable, from_webhook
 from include.inbound.messages import storable
+from include.inbound.preferences import Preference, read_preferences
 from include.links import Click
 from include.message_log.events import StatusEvent
 from include.message_log.redact import redact
@@ -43,12 +44,13 @@ class Post(msgspec.Struct, frozen=True):
     asides: list[Aside] = []
     records: list[Pushed] = []
     clicks: list[Click] = []
+    preferences: list[Preference] = []
 
     @property
     def size(self) -> int:
         """How many rows it may write."""
         rows = len(self.statuses) + len(self.messages) + len(self.asides) + len(self.records)
-        return rows + len(self.clicks)
+        return rows + len(self.clicks) + len(self.preferences)
 
 
 def read_body(body: bytes, *, entities: tuple[str, ...], zone: ZoneInfo, now: datetime) -> Post:
@@ -60,6 +62,8 @@ def read_body(body: bytes, *, entities: tuple[str, ...], zone: ZoneInfo, now: da
         document = msgspec.json.decode(body)
         if isinstance(document, Mapping) and any(str(key).lower() == "messages" for key in document):
             return Post(entities, read_folded(document, zone=zone, now=now))
+        if preferences := read_preferences(document, now=now):
+            return Post(entities, preferences=preferences)
         return Post(entities, messages=[from_webhook(document, now=now)])
     except msgspec.DecodeError:
         problem = "not_json"

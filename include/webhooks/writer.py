@@ -23,6 +23,7 @@ from psycopg.errors import DeadlockDetected, SerializationFailure
 from include.database import connect, named_sql, require_current
 from include.entities.models import Entity
 from include.inbound import record_inbound
+from include.inbound.preferences import record_preferences
 from include.links import record_clicks
 from include.message_log.events import StatusEvent, apply_events
 from include.message_log.redact import redact
@@ -179,6 +180,9 @@ class Writer:
         for source in sorted({record.source for post in posts for record in post.records}):
             records = [record for post in posts for record in post.records if record.source == source]
             SQL.push(conn, entity=names[0], source=source, records=_json(records), now=datetime.now(UTC))
+        preferences = [preference for post in posts for preference in post.preferences]
+        if preferences:
+            record_preferences(conn, preferences, entities=names)
         clicks = [click for post in posts for click in post.clicks]
         if clicks:
             record_clicks(conn, clicks)

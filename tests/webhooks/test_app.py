@@ -117,6 +117,29 @@ def test_statuses_and_replies_are_committed_before_the_answer(webhook: WebhookPr
     assert message(ledger, first)["state"] == "read"
 
 
+def test_the_platforms_own_switch_is_obeyed(webhook: WebhookProcess, ledger: Any) -> None:
+    [person] = add_people(ledger, 1)
+
+    def switch(value: str, at: int) -> int:
+        told = {
+            "wa_id": "32470000000",
+            "category": "marketing_messages",
+            "value": value,
+            "timestamp": str(at),
+        }
+        return webhook.post(json.dumps({"entry": [{"changes": [{"value": {"user_preferences": [told]}}]}]}))
+
+    def reasons() -> list[str]:
+        return [row["reason"] for row in ledger.execute("select reason from suppression")]
+
+    assert switch("stop", 1_795_000_000) == 200
+    assert reasons() == ["platform_stop"]
+    assert switch("resume", 1_795_000_100) == 200
+    assert reasons() == ["opted_out"], "they had never said yes: only the flag is lifted"
+    row = ledger.execute("select status from subscription where id = %s", (person,)).fetchone()
+    assert row["status"] == "unsubscribed"
+
+
 def test_strangers_get_nothing(webhook: WebhookProcess, ledger: Any) -> None:
     [reference] = add_messages(ledger, add_campaign(ledger), add_people(ledger, 1))
     for path in (
