@@ -12,7 +12,7 @@ from include.entities import Entity
 if TYPE_CHECKING:
     from cm_com.hooks import CmComHook
 
-    from include.campaigns.lane import DailyLimit
+    from include.campaigns.ledger import DailyLimit
 
 
 def database() -> str:
@@ -39,7 +39,7 @@ def daily_limit(hook: CmComHook) -> DailyLimit:
     """The limit on people per 24 hours that the connection states for its Meta portfolio."""
     from cm_com.settings import NO_LIMIT
 
-    from include.campaigns.lane import DailyLimit
+    from include.campaigns.ledger import DailyLimit
 
     people = hook.settings.daily_limit
     return DailyLimit(None if people == NO_LIMIT else people, hook.settings.portfolio)

@@ -69,14 +69,14 @@ class SendPlanned(BaseOperator):
 
         settings = load_entity(self.entity)
         hook = cm_com(settings)
-        rate = context["params"]["messages_per_second"] or hook.settings.messages_per_second
         done = send(
             settings,
             self.planned["campaign_id"],
             hook.messenger,
             SendSettings(
                 worker=f"send-{self.worker}",
-                messages_per_second=rate,
+                messages_per_second=hook.settings.messages_per_second,
+                own_rate=context["params"]["messages_per_second"] or None,
                 daily=daily_limit(hook),
                 link_key=suppression_key(),
             ),

@@ -1,87 +1,111 @@
 """The rate: never above the cap in any sliding second, over all workers and campaigns of an integration.
 
-Each worker holds a share of the integration's rate (a lease in PostgreSQL; the shares and what is still held
-of given-up shares never add up to more than the rate) and keeps to its share by its own monotonic clock. So
-no clock is compared with another machine's, and one database call a second is enough, however many requests
-leave. Why not one row of time slots: docs/decisions/0002-rate-by-leases.md.
+Each worker holds a share of the integration's rate: a lease in PostgreSQL. What all workers may have in any second
+(their shares, or what a worker that has to give some up still has in its window) never adds up to more than the rate,
+and each keeps to its share by its own monotonic clock. So no clock is compared with another machine's, and one database
+call every half second is enough, however many requests leave. Why not one row of time slots:
+docs/decisions/0002-rate-by-leases.md.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import time
-from collections import deque
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from include.campaigns.reconnecting import AWAY, Reconnecting
+from include.campaigns.window import WINDOW, SlidingWindow
 from include.database import named_sql
 
 SQL = named_sql(__file__, "pacing.sql")
-WINDOW = 1.0
-# How long after a share was given up others may not take it: the window, and what two clocks may drift in it.
-HOLD = WINDOW + 0.1
+# How long after a worker's end, or the end of its lease, others may not take its share: until its last second is over,
+# and what a request may be late and two clocks may drift in it.
+HOLD = WINDOW + 0.5
 TTL = 5.0
+RENEWAL = 0.5
 
 
-class SlidingWindow:
-    """At most `share` messages in any second, spread evenly. Times are seconds of `time.monotonic`.
+class Lease(NamedTuple):
+    """One worker's part of a rate. `own_rate`: what its campaign asked for, all its workers together; None: no limit.
+    Workers without a campaign, such as those that answer people, count as one.
 
-    A request counts from the moment it may leave until one second after it left, so whatever happens in
-    between the promise holds (proof: of all requests in a window, the last one admitted saw all the others
-    counted).
+    `held` is the most the worker can have in any second: its share, or more while it is giving some up.
     """
 
-    def __init__(self, share: int) -> None:
-        self.share = share
-        self._left: deque[tuple[float, int]] = deque()
-        self._in_window = 0
-        self._pending = 0
-        self._next = 0.0
+    worker: str
+    campaign_id: int | None
+    own_rate: int | None
+    share: int
+    held: int
 
-    def wait(self, messages: int, now: float) -> float:
-        """Seconds until `messages` may leave; 0 admits them, and they must then be reported to `left`."""
-        while self._left and self._left[0][0] <= now - WINDOW:
-            self._in_window -= self._left.popleft()[1]
-        if self.share <= 0:
-            return 0.1
-        if self._pending + self._in_window + messages > self.share:
-            return max(self._left[0][0] + WINDOW - now, 0.0005) if self._left else 0.001
-        if now < self._next:
-            return self._next - now
-        # The even pace: a late request may be caught up with, by at most a tenth of a second's messages.
-        step = messages / self.share
-        self._next = max(self._next + step, now - 0.1)
-        self._pending += messages
-        return 0.0
 
-    def left(self, admitted: int, messages: int, at: float) -> None:
-        """Of the `admitted` messages, `messages` (0: none) left at `at`."""
-        self._pending -= admitted
-        if messages:
-            # Reports may come out of order; the window only ever errs towards "later".
-            self._left.append((max(at, self._left[-1][0] if self._left else at), messages))
-            self._in_window += messages
+def fair_share(worker: str, rate: int, leases: Sequence[Lease]) -> int:
+    """The messages per second that `worker` may use now, given every lease of the integration, its own included. Pure.
+
+    Nobody has more than an equal part while another wants more; what a campaign with a limit of its own leaves goes to
+    the others. Never more than others have really let go of.
+    """
+    own = next(lease for lease in leases if lease.worker == worker)
+    others = [lease for lease in leases if lease.worker != worker]
+    free = rate - sum(lease.held for lease in others)
+    if own.own_rate is not None:
+        of_campaign = sum(lease.held for lease in others if lease.campaign_id == own.campaign_id)
+        free = min(free, own.own_rate - of_campaign)
+    return max(0, min(_targets(rate, leases)[worker], free))
+
+
+def _targets(rate: int, leases: Sequence[Lease]) -> dict[str, int]:
+    """Whole messages per second for each worker once everybody has let go: the smallest wishes are met first."""
+    wishes: dict[str, int] = {}
+    workers = Counter(lease.campaign_id for lease in leases)
+    seen: Counter[int | None] = Counter()
+    for lease in sorted(leases, key=lambda lease: lease.worker):
+        position, of = seen[lease.campaign_id], workers[lease.campaign_id]
+        seen[lease.campaign_id] += 1
+        limit = rate if lease.own_rate is None else (lease.own_rate + of - 1 - position) // of
+        wishes[lease.worker] = min(rate, limit)
+    targets: dict[str, int] = {}
+    for number, (worker, wish) in enumerate(sorted(wishes.items(), key=lambda item: (item[1], item[0]))):
+        targets[worker] = min(wish, rate // (len(wishes) - number))
+        rate -= targets[worker]
+    return targets
 
 
 class RateLease:
     """One worker's share of an integration's rate, kept fresh in the background. Use as `async with`.
 
-    `connection` must be its own. Without a fresh lease the share is 0 and nothing leaves.
+    `connection` must be its own. `rate` is the integration's, `own_rate` the most that all workers of the campaign want
+    together. Without a fresh lease the share is 0 and nothing leaves.
     """
 
-    def __init__(self, connection: Reconnecting, *, connection_id: str, worker: str, rate: int) -> None:
+    def __init__(
+        self,
+        connection: Reconnecting,
+        *,
+        connection_id: str,
+        worker: str,
+        rate: int,
+        campaign_id: int | None = None,
+        own_rate: int | None = None,
+    ) -> None:
         self._connection = connection
-        self._parameters = {"connection_id": connection_id, "worker": worker}
+        self._keys = {"connection_id": connection_id, "worker": worker}
+        self._own = {"campaign_id": campaign_id, "own_rate": own_rate}
         self._rate = rate
         self._valid_until = 0.0
         self._task: asyncio.Task[None] | None = None
+        # One lane at a time waits for the clock; the others queue, each for its turn.
+        self._turns = asyncio.Lock()
+        self._door = asyncio.Lock()
         self.window = SlidingWindow(0)
 
     async def __aenter__(self) -> RateLease:
-        await (await self._connection.get()).execute(
-            SQL.register.sql,
-            {"connection_id": self._parameters["connection_id"], "messages_per_second": self._rate},
-        )
+        registered = {"connection_id": self._keys["connection_id"], "messages_per_second": self._rate}
+        await (await self._connection.get()).execute(SQL.register.sql, registered)
         await self._renew()
         self._task = asyncio.create_task(self._keep_fresh())
         return self
@@ -91,28 +115,54 @@ class RateLease:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
         with contextlib.suppress(*AWAY):  # then the lease expires by itself
-            await (await self._connection.get()).execute(SQL.leave.sql, {**self._parameters, "hold": HOLD})
+            await (await self._connection.get()).execute(SQL.leave.sql, {**self._keys, "hold": HOLD})
         await self._connection.drop()
 
-    async def admit(self, messages: int) -> None:
-        """Return when `messages` may leave. Each call must be answered by one `left`."""
-        while True:
-            now = time.monotonic()
-            if now > self._valid_until:
-                self.window.share = 0
-            wait = self.window.wait(messages, now)
-            if wait <= 0:
-                return
-            # Timers of the event loop are good to about a millisecond; the last one is waited for by turns.
-            await asyncio.sleep(wait - 0.0015 if wait > 0.002 else 0)
+    async def turn(self, messages: int) -> None:
+        """Return when it is the turn of `messages`, at an even pace. What is not sent of them goes to `unused`."""
+        async with self._turns:
+            wait = self.window.turn(messages, self._now())
+            while wait > 0:
+                await asyncio.sleep(wait)
+                wait = self.window.turn(messages, self._now())
+
+    def unused(self, messages: int) -> None:
+        """So many messages of a turn were not sent."""
+        self.window.unused(messages, self._now())
+
+    async def admit(self, messages: int, *, patience: float = math.inf) -> bool:
+        """Whether `messages` may leave now, waiting at most `patience` seconds. If so, one `left` must follow."""
+        give_up = time.monotonic() + patience
+        async with self._door:
+            wait = self.window.admit(messages, self._now())
+            while wait > 0:
+                if time.monotonic() + wait > give_up:
+                    return False
+                await asyncio.sleep(wait)
+                wait = self.window.admit(messages, self._now())
+        return True
 
     def left(self, admitted: int, messages: int, at: float) -> None:
         """Report how many of the admitted messages left, and when (`time.monotonic`)."""
         self.window.left(admitted, messages, at)
 
+    def slow_down(self, wait: float) -> None:
+        """The gateway asked to wait."""
+        self.window.slow_down(wait, self._now())
+
+    def hold_off(self, wait: float) -> None:
+        """Let nothing have its turn for a while."""
+        self.window.hold_off(wait, self._now())
+
+    def _now(self) -> float:
+        now = time.monotonic()
+        if now > self._valid_until:
+            self.window.share = 0
+        return now
+
     async def _keep_fresh(self) -> None:
         while True:
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(RENEWAL)
             try:
                 await self._renew()
             except AWAY:
@@ -120,17 +170,20 @@ class RateLease:
                 continue  # the database is away: the share ends with `_valid_until` until it is back
 
     async def _renew(self) -> None:
-        asked = time.monotonic()
+        asked = self._now()
         connection = await self._connection.get()
         async with connection.transaction():
-            row = await (await connection.execute(SQL.lock_rate.sql, self._parameters)).fetchone()
+            row = await (await connection.execute(SQL.lock_rate.sql, self._keys)).fetchone()
             assert row is not None  # noqa: S101 - registered on entry, never deleted
-            await connection.execute(SQL.drop_expired.sql, self._parameters)
-            await connection.execute(SQL.join_in.sql, {**self._parameters, "ttl": TTL})
-            parameters = {**self._parameters, "rate": row["messages_per_second"], "ttl": TTL, "hold": HOLD}
-            lease = await (await connection.execute(SQL.renew.sql, parameters)).fetchone()
-        share: int = lease["share"]  # type: ignore[index]
-        # Only a committed share counts; the lease is ours from before we asked, less the second in which
-        # others may see it gone.
+            await connection.execute(SQL.drop_expired.sql, self._keys)
+            found = await (await connection.execute(SQL.leases.sql, self._keys)).fetchall()
+            leases = [Lease(**lease) for lease in found if lease["worker"] != self._keys["worker"]]
+            own = Lease(worker=self._keys["worker"], share=0, held=0, **self._own)  # type: ignore[arg-type]
+            share = fair_share(own.worker, row["messages_per_second"], [*leases, own])
+            # Until the new share is known here, the window may fill up to the old one.
+            held = max(share, self.window.share, self.window.occupied(asked))
+            terms: dict[str, Any] = {**self._keys, **self._own, "share": share, "held": held, "ttl": TTL}
+            await connection.execute(SQL.renew.sql, terms)
+        # Only a committed share counts; the lease is ours from before we asked.
         self.window.share = share
         self._valid_until = asked + TTL - HOLD

@@ -10,43 +10,24 @@ where integration.messages_per_second <> excluded.messages_per_second;
 select messages_per_second from integration where connection_id = :connection_id for update;
 
 -- name: drop_expired(connection_id, worker)!
--- Leases of workers that are gone. A worker stops by itself one second before its lease expires.
+-- Leases of workers that are gone. A worker stops by itself some time before its lease expires (pacing.HOLD).
 delete from sender_lease where connection_id = :connection_id and expires_at < clock_timestamp() and worker <> :worker;
 
--- name: join_in(connection_id, worker, ttl)!
--- Be counted, with no share yet.
-insert into sender_lease (connection_id, worker, share, held, held_until, expires_at)
-values (:connection_id, :worker, 0, 0, clock_timestamp(), clock_timestamp() + make_interval(secs => :ttl))
-on conflict (connection_id, worker) do nothing;
+-- name: leases(connection_id)
+-- Every lease of the integration. Called with the integration's row locked.
+select worker, campaign_id, own_rate, share, held from sender_lease where connection_id = :connection_id;
 
--- name: renew(connection_id, worker, rate, hold, ttl)^
--- Take the fair share as far as others have let go of it. Called with the integration's row locked.
-with ranked as (
-    select worker, row_number() over (order by worker) - 1 as position, count(*) over () as workers
-    from sender_lease where connection_id = :connection_id
-), others as (
-    select coalesce(sum(case when held_until > clock_timestamp() then held else share end), 0) as taken
-    from sender_lease where connection_id = :connection_id and worker <> :worker
-), wanted as (
-    select least(greatest(:rate - others.taken, 0),
-                 :rate / ranked.workers + case when ranked.position < mod(:rate, ranked.workers) then 1 else 0 end)::integer as share
-    from ranked, others where ranked.worker = :worker
-)
-update sender_lease l
-set share = wanted.share,
-    held = greatest(case when l.held_until > clock_timestamp() then l.held else 0 end, l.share, wanted.share),
-    held_until = case when l.share > wanted.share then clock_timestamp() + make_interval(secs => :hold)
-                      when l.held_until > clock_timestamp() then l.held_until else clock_timestamp() end,
-    expires_at = clock_timestamp() + make_interval(secs => :ttl)
-from wanted
-where l.connection_id = :connection_id and l.worker = :worker
-returning l.share;
+-- name: renew(connection_id, worker, campaign_id, own_rate, share, held, ttl)!
+-- Take a share. Called with the integration's row locked.
+insert into sender_lease (connection_id, worker, campaign_id, own_rate, share, held, expires_at)
+values (:connection_id, :worker, :campaign_id, :own_rate, :share, :held, clock_timestamp() + make_interval(secs => :ttl))
+on conflict (connection_id, worker) do update
+set share = excluded.share, held = excluded.held, own_rate = excluded.own_rate, expires_at = excluded.expires_at;
 
 -- name: leave(hold, connection_id, worker)!
 -- Give the share back; it stays held until the last second's messages are out of every window.
 update sender_lease
-set share = 0, held = greatest(share, held), held_until = clock_timestamp() + make_interval(secs => :hold),
-    expires_at = clock_timestamp() + make_interval(secs => :hold)
+set share = 0, expires_at = clock_timestamp() + make_interval(secs => :hold)
 where connection_id = :connection_id and worker = :worker;
 
 -- name: lock_portfolio(portfolio)

@@ -25,11 +25,12 @@ from include.campaigns import brakes
 from include.campaigns.audience import BASE
 from include.campaigns.brakes import GatewayBrake, Limits
 from include.campaigns.errors import CampaignNotReady, GatewayUnreachable
-from include.campaigns.lane import SQL, DailyLimit, LaneLedger
+from include.campaigns.ledger import DailyLimit, Ledger
 from include.campaigns.messenger import Delivery, Messenger, Outgoing
 from include.campaigns.pacing import RateLease
 from include.campaigns.reconnecting import AWAY, Reconnecting
 from include.campaigns.reference import grouping
+from include.campaigns.states import LEDGER as SQL
 from include.campaigns.states import SQL as STATES
 from include.database import connect, require_current
 from include.entities import Entity, Template
@@ -38,6 +39,10 @@ from include.links import CampaignLinks, LinkTokens, campaign_links
 log = logging.getLogger(__name__)
 # The gateway's own code for "another field": what we found before sending (docs/sending.md).
 UNFIT = 305
+# A claimed row waits no longer than this for the rate, and is then planned again: so consent and a pause, which were
+# read in the claim, are never much older than the request.
+ADMISSION = 0.5
+FIRST_DELAY, LONGEST_DELAY = 0.5, 15.0
 
 
 @dataclass(slots=True)
@@ -54,14 +59,20 @@ class SendReport:
 
 @dataclass(frozen=True, slots=True)
 class SendSettings:
-    """How one worker sends. `patience`: seconds without any success before the task gives up (and is retried).
+    """How one worker sends.
+
+    `messages_per_second` is the integration's rate, which all its workers and campaigns share; `own_rate` what this
+    campaign asked for, if less. `lanes`: the most requests at a time; at 100 requests a second, the most there are at a
+    limited rate, 32 reach it as long as a request and its bookkeeping take less than 0.3 s. `patience`: seconds without
+    any success before the task gives up (and is retried).
 
     `link_key`: to make the links of buttons that are counted; needed by campaigns that have such buttons only.
     """
 
     worker: str
     messages_per_second: int
-    lanes: int = 8
+    own_rate: int | None = None
+    lanes: int = 32
     patience: float = 60.0
     pause_between_looks: float = 0.2
     limits: Limits = field(default_factory=Limits)
@@ -136,6 +147,9 @@ class _Worker:
         self._process = f"{settings.worker}/{uuid.uuid4().hex[:12]}"
         self._brake = GatewayBrake(settings.limits)
         self._last_success = time.monotonic()
+        self._delay = FIRST_DELAY
+        self._held_off_until = 0.0
+        self._stopped = False
         self.report = SendReport()
 
     async def run(self) -> None:
@@ -145,101 +159,82 @@ class _Worker:
                 RateLease(
                     Reconnecting(self._dsn, application="whatsapp lease"),
                     connection_id=self._campaign["connection_id"],
+                    campaign_id=self._campaign["id"],
                     worker=f"{self._campaign['id']}/{self._process}",
                     rate=self._settings.messages_per_second,
+                    own_rate=self._settings.own_rate,
+                )
+            )
+            ledger = await stack.enter_async_context(
+                Ledger(
+                    self._dsn,
+                    {"month": self._campaign["month"], "campaign_id": self._campaign["id"]},
+                    process=self._process,
+                    conditions=self._conditions,
+                    daily=self._settings.daily,
+                    patience=self._settings.patience,
                 )
             )
             looking = Reconnecting(self._dsn, application="whatsapp brakes")
             stack.push_async_callback(looking.drop)
-            watch = asyncio.create_task(self._watch(looking))
-            try:
-                await self._run_lanes(messenger, lease)
-            finally:
-                watch.cancel()
-                await asyncio.gather(watch, return_exceptions=True)
-            while await self._more_to_send(await looking.get()):
-                await self._run_lanes(messenger, lease)
+            more = True
+            while more:
+                watch = asyncio.create_task(self._watch(looking))
+                try:
+                    await self._run_lanes(messenger, lease, ledger)
+                finally:
+                    watch.cancel()
+                    await asyncio.gather(watch, return_exceptions=True)
+                    self.report.counts.update(ledger.turned_away)
+                    ledger.turned_away.clear()
+                more = await self._more_to_send(await looking.get())
 
-    async def _run_lanes(self, messenger: Messenger, lease: RateLease) -> None:
+    async def _run_lanes(self, messenger: Messenger, lease: RateLease, ledger: Ledger) -> None:
         self.report.ended = "done"
-        lanes = [asyncio.create_task(self._lane(n, messenger, lease)) for n in range(self._settings.lanes)]
+        lanes = [
+            asyncio.create_task(self._lane(messenger, lease, ledger)) for _ in range(self._settings.lanes)
+        ]
         try:
             await asyncio.gather(*lanes)
         finally:
             # One lane's error ends the worker, but every request that left is waited for and written down.
+            self._stopped = True
             await asyncio.gather(*lanes, return_exceptions=True)
+            self._stopped = False
 
-    async def _lane(self, number: int, messenger: Messenger, lease: RateLease) -> None:
-        keys = {
-            "month": self._campaign["month"],
-            "campaign_id": self._campaign["id"],
-            "lane": f"{self._process}/{number}",
-        }
-        ledger = LaneLedger(self._dsn, keys, self._settings.patience)
-        delay = 0.5
-        try:
-            while not self._brake.tripped:
-                # A request carries about one percent of a second's messages, so that the pace is even and exact.
-                size = min(messenger.batch_size, max(1, lease.window.share // 100))
-                await lease.admit(size)
-                allowed, again_at = await ledger.take(size, self._settings.daily)
-                rows = await ledger.claim(allowed, self._conditions) if allowed else []
-                due = [row for row in rows if row["reason"] is None]
-                await ledger.give_back(allowed - len(due), self._settings.daily)
-                reasons = Counter(row["reason"] for row in rows if row["reason"])
-                if reasons.pop("over_budget", 0):
-                    await ledger.refuse_over_budget(self._conditions)
-                self.report.counts.update(reasons)
-                if not due:
-                    lease.left(size, 0, 0.0)
-                    if not rows and await self._nothing_to_do(ledger, None if allowed else again_at):
-                        return
-                    continue
-                delivery = await self._post(messenger, lease, size, due, ledger)
-                if delivery is None or delivery.outcome != "not_sent":
-                    delay = 0.5
-                    continue
-                await ledger.give_back(len(due), self._settings.daily)
-                if time.monotonic() - self._last_success > self._settings.patience:
-                    raise GatewayUnreachable(
-                        f"Nothing could be sent for {self._settings.patience:.0f} s ({delivery.cause}). Nothing is "
-                        "in doubt: the rows are planned again, and a retry goes on with them."
-                    )
-                await asyncio.sleep(max(delivery.retry_after or 0.0, delay))
-                delay = min(delay * 2, 15.0)
-        finally:
-            await ledger.close()
+    async def _lane(self, messenger: Messenger, lease: RateLease, ledger: Ledger) -> None:
+        while not (self._brake.tripped or self._stopped):
+            # A request carries about one percent of a second's messages, so that the pace is even and exact.
+            size = min(messenger.batch_size, max(1, lease.window.share // 100))
+            await lease.turn(size)
+            claim = await ledger.claim(size)
+            if len(claim.rows) < size:
+                lease.unused(size - len(claim.rows))
+            if claim.rows:
+                await self._post(messenger, lease, ledger, claim.rows)
+            elif not claim.found and await self._nothing_to_do(ledger, claim.again_at):
+                return
 
     async def _post(
-        self,
-        messenger: Messenger,
-        lease: RateLease,
-        admitted: int,
-        rows: list[dict[str, Any]],
-        ledger: LaneLedger,
-    ) -> Delivery | None:
-        encoded: list[bytes] = []
-        sent: list[dict[str, Any]] = []
-        unfit: list[dict[str, Any]] = []
-        for row in rows:
-            try:
-                encoded.append(messenger.encode(self._outgoing(row)))
-                sent.append(row)
-            except ValueError:
-                unfit.append(row)
+        self, messenger: Messenger, lease: RateLease, ledger: Ledger, rows: list[dict[str, Any]]
+    ) -> None:
+        """Send claimed rows as one request, and write down what became of each."""
+        encoded, sent, unfit = self._encode(messenger, rows)
         if unfit:
             await ledger.record(unfit, ["rejected"] * len(unfit), [UNFIT] * len(unfit))
             self.report.counts["rejected"] += len(unfit)
         if not sent:
-            lease.left(admitted, 0, 0.0)
-            return None
+            return
+        if not await lease.admit(len(sent), patience=ADMISSION):
+            await ledger.record(sent, ["planned"] * len(sent), [None] * len(sent))
+            return
         try:
             delivery: Delivery = await messenger.send(encoded)
         except BaseException:
-            lease.left(admitted, len(sent), time.monotonic())
+            lease.left(len(sent), len(sent), time.monotonic())
             raise
         never_left = delivery.outcome == "not_sent" and delivery.left_at is None
-        lease.left(admitted, 0 if never_left else len(sent), delivery.left_at or time.monotonic())
+        lease.left(len(sent), 0 if never_left else len(sent), delivery.left_at or time.monotonic())
         states, codes = read_outcomes(delivery, len(sent))
         await ledger.record(sent, states, codes)
         self.report.counts.update(states)
@@ -249,7 +244,42 @@ class _Worker:
         if reason:
             await ledger.pause(reason)
             self._note_pause(reason)
-        return delivery
+        if delivery.outcome == "not_sent":
+            self._back_off(lease, delivery)
+        else:
+            self._delay = FIRST_DELAY
+
+    def _encode(
+        self, messenger: Messenger, rows: list[dict[str, Any]]
+    ) -> tuple[list[bytes], list[dict[str, Any]], list[dict[str, Any]]]:
+        """The messages as the gateway wants them, their rows, and the rows it could not take."""
+        encoded: list[bytes] = []
+        sent: list[dict[str, Any]] = []
+        unfit: list[dict[str, Any]] = []
+        for row in rows:
+            try:
+                encoded.append(messenger.encode(self._outgoing(row)))
+                sent.append(row)
+            except ValueError:
+                unfit.append(row)
+        return encoded, sent, unfit
+
+    def _back_off(self, lease: RateLease, delivery: Delivery) -> None:
+        """The gateway was not reached, or asked to wait: all lanes wait, and then send more slowly at first."""
+        now = time.monotonic()
+        if now - self._last_success > self._settings.patience:
+            raise GatewayUnreachable(
+                f"Nothing could be sent for {self._settings.patience:.0f} s ({delivery.cause}). Nothing is "
+                "in doubt: the rows are planned again, and a retry goes on with them."
+            )
+        wait = max(delivery.retry_after or 0.0, self._delay)
+        if delivery.left_at is None:
+            lease.hold_off(wait)
+        else:
+            lease.slow_down(wait)
+        if now >= self._held_off_until:  # else a request that was under way with the one that already told us
+            self._held_off_until = now + wait
+            self._delay = min(self._delay * 2, LONGEST_DELAY)
 
     def _outgoing(self, row: dict[str, Any]) -> Outgoing:
         template = self._templates[row["variant"]]
@@ -285,7 +315,7 @@ class _Worker:
                 found.append((index, payload))
         return tuple(found)
 
-    async def _nothing_to_do(self, ledger: LaneLedger, again_at: datetime | None) -> bool:
+    async def _nothing_to_do(self, ledger: Ledger, again_at: datetime | None) -> bool:
         """Whether this lane is finished; if not, it has waited a little for rows that others hold.
 
         `again_at`: when the portfolio's limit per 24 hours allows more, if that is what stopped the lane.

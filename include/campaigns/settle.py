@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from include.campaigns.lane import SQL
+from include.campaigns.states import LEDGER as SQL
 from include.campaigns.states import SQL as STATES
 from include.campaigns.states import read
 from include.database import connect, require_current

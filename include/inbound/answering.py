@@ -64,6 +64,8 @@ def answer_due(
                 "connection_id": entity.settings.connection,
                 "worker": worker,
                 "rate": messages_per_second,
+                # A few people at a time: the rest is the campaigns'.
+                "own_rate": max(1, messages_per_second // 10),
             }
             asyncio.run(_send(conn, entity, messenger, dsn, lease, now, counts, limit))
     counts = +counts

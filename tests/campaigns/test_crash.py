@@ -21,7 +21,7 @@ import pytest
 from cm_com.messenger import CmComMessenger
 
 from include.campaigns.errors import GatewayUnreachable
-from include.campaigns.lane import LaneLedger
+from include.campaigns.ledger import Ledger
 from include.campaigns.sender import SendSettings, send
 from include.database import connect, migrate
 from include.local.postgres import embedded_postgres
@@ -76,8 +76,8 @@ def _send_until_killed(dsn: str, campaign_id: int, url: str, fatal_step: int) ->
 
         setattr(owner, name, call)
 
-    counted(LaneLedger, "claim")
-    counted(LaneLedger, "record")
+    counted(Ledger, "claim")
+    counted(Ledger, "record")
     counted(CmComMessenger, "send")
     _send(dsn, campaign_id, url)
 

@@ -12,7 +12,7 @@ import pytest
 from cm_com.messenger import CmComMessenger
 
 from include.campaigns.errors import CampaignNotReady, GatewayUnreachable
-from include.campaigns.lane import DailyLimit
+from include.campaigns.ledger import DailyLimit
 from include.campaigns.sender import SendReport, SendSettings, send
 from include.campaigns.settle import settle
 from include.campaigns.states import pause, release_uncertain, resume
