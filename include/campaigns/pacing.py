@@ -178,7 +178,7 @@ class RateLease:
             await connection.execute(SQL.drop_expired.sql, self._keys)
             found = await (await connection.execute(SQL.leases.sql, self._keys)).fetchall()
             leases = [Lease(**lease) for lease in found if lease["worker"] != self._keys["worker"]]
-            own = Lease(worker=self._keys["worker"], share=0, held=0, **self._own)  # type: ignore[arg-type]
+            own = Lease(worker=self._keys["worker"], share=0, held=0, **self._own)
             share = fair_share(own.worker, row["messages_per_second"], [*leases, own])
             # Until the new share is known here, the window may fill up to the old one.
             held = max(share, self.window.share, self.window.occupied(asked))

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from alembic import op
 
-revision = "0009"
-down_revision = "0008"
+revision = "0011"
+down_revision = "0010"
 
 
 def upgrade() -> None:
@@ -17,4 +17,4 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Refuse: an older sender beside a newer one would not keep the rate."""
-    raise RuntimeError("Migration 0009 is not undone: senders of two versions would share a rate and exceed it.")
+    raise RuntimeError("Migration 0011 is not undone: senders of two versions would share a rate and exceed it.")
