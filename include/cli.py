@@ -31,6 +31,8 @@ db = typer.Typer(no_args_is_help=True, help="The project's own database.")
 campaign = typer.Typer(no_args_is_help=True, help="Pause, resume or cancel a campaign.")
 app.add_typer(db, name="db")
 app.add_typer(campaign, name="campaign")
+rates = typer.Typer(no_args_is_help=True, help="What a delivered message costs, by country and category.")
+app.add_typer(rates, name="rates")
 app.command()(simulator)
 
 
@@ -227,6 +229,37 @@ def campaign_release_uncertain(
     typer.echo(
         f"{released} message(s) of campaign {campaign_id} are planned again. Clear its Dag run from `send` on."
     )
+
+
+@rates.command("load")
+def rates_load(
+    file: Annotated[Path, typer.Argument(help="CSV: effective_from,country,category,price,currency")],
+) -> None:
+    """Load prices from a CSV: all of it, or nothing and every wrong line with its reason."""
+    from include.campaigns.rates import RatesInvalid, load_rates
+
+    try:
+        counts = _or_fail(lambda: load_rates(file, dsn=dsn_from_environment(), now=datetime.now(UTC)))
+    except RatesInvalid as problem:
+        _fail(str(problem))
+    except OSError as error:
+        _fail(f"{file}: {error.strerror}.")
+    typer.echo(
+        f"{counts['new']} new rate(s), {counts['changed']} changed, {counts['same']} the same as before."
+    )
+
+
+@rates.command("show")
+def rates_show() -> None:
+    """Print the rates that are valid today."""
+    from include.campaigns.rates import current_rates
+
+    rows = _or_fail(lambda: current_rates(dsn_from_environment(), datetime.now(UTC).date()))
+    for row in rows:
+        price = f"{row['price']:>9f} {row['currency']}"
+        typer.echo(f"{row['country']}  {row['category']:<14}  {price}  since {row['effective_from']}")
+    if not rows:
+        typer.echo("No rate is loaded: see `whatsapp rates load --help`.")
 
 
 def _change(verb: str, campaign_id: int, **options: Any) -> None:

@@ -36,12 +36,14 @@ class PlanApproval(ApprovalOperator):
         from include.campaigns.preview import as_markdown, preview
 
         settings = load_entity(self.entity)
-        rate = context["params"]["messages_per_second"] or cm_com(settings).settings.messages_per_second
+        hook = cm_com(settings)
         figures = preview(
             settings,
             self.planned["campaign_id"],
             dsn=database(),
-            messages_per_second=rate,
+            messages_per_second=context["params"]["messages_per_second"] or hook.settings.messages_per_second,
+            shared_rate=hook.settings.messages_per_second,
+            daily=daily_limit(hook),
             now=datetime.now(UTC),
         )
         self.body = as_markdown(figures)

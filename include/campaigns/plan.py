@@ -181,6 +181,14 @@ def _check_what_is_needed(
                 f"A budget needs a rate for every country; none is loaded for {', '.join(countries)}. "
                 "Load rates (`whatsapp rates load FILE`), or leave the budget empty."
             )
+        currencies = [
+            row["currency"] for row in SQL.currencies(conn, category=template.category, today=now.date())
+        ]
+        if len(currencies) > 1:
+            raise ParametersInvalid(
+                f"A budget needs rates in one currency; those loaded are in {', '.join(currencies)}. "
+                "Load them in one, or leave the budget empty."
+            )
     if parameters.recipients:
         given = json.dumps([{"source": r.source, "record_id": r.record_id} for r in parameters.recipients])
         unknown = list(SQL.unknown_recipients(conn, entity=entity.name, recipients=given))

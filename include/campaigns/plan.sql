@@ -145,6 +145,36 @@ where m.month = :month and m.campaign_id = :campaign_id and m.state = 'planned'
 group by m.country
 order by m.country;
 
+-- name: planned_by_zone(month, campaign_id, entity_zone)
+-- Planned people per wave and time zone. Read only.
+select m.wave, coalesce(s.time_zone, :entity_zone) as zone, count(*) as people
+from campaign_message m join subscription s on s.id = m.subscription_id
+where m.month = :month and m.campaign_id = :campaign_id and m.state = 'planned'
+group by 1, 2
+order by 1, 2;
+
+-- name: waiting_elsewhere(campaign_id, connection_id)$
+-- Messages that other campaigns of the integration still have to send. Read only.
+select count(*) from campaign c
+join campaign_message m on m.month = c.month and m.campaign_id = c.id and m.state = 'planned'
+where c.connection_id = :connection_id and c.id <> :campaign_id and c.state in ('approved', 'sending');
+
+-- name: used_by_hour(portfolio, now)
+-- People of a portfolio's limit that were written to in each of the last hours. Read only.
+select hour, people from daily_use where portfolio = :portfolio and hour > :now::timestamptz - interval '25 hours';
+
+-- name: delivered_lately(entity, now)^
+-- The least share of accepted messages that was delivered in a campaign of the last 90 days, and how many there were.
+-- Read only.
+select min(r.delivered::numeric / r.accepted) as share, count(*) as campaigns
+from campaign c join report_campaign r on r.campaign_id = c.id
+where c.entity = :entity and r.accepted >= 100
+  and c.started_at between :now::timestamptz - interval '90 days' and :now::timestamptz - interval '1 day';
+
+-- name: currencies(category, today)
+-- The currencies of the rates of a category that are valid on a day. Read only.
+select distinct currency from rate where category = :category and effective_from <= :today order by 1;
+
 -- name: unpriced_countries(entity, category, today)
 -- Countries of subscribed people for which no rate is loaded. Read only.
 select distinct s.country

@@ -166,11 +166,14 @@ def test_the_preview_has_the_figures_and_no_number(migrated_database: str) -> No
     with connect(dsn) as conn:
         conn.execute("insert into rate values ('2026-01-01', '**', 'marketing', 0.08, 'EUR')")
     plan = planned(dsn, entity)
-    figures = preview(entity, plan.campaign_id, dsn=dsn, messages_per_second=80, now=datetime.now(UTC))
+    now = datetime.now(UTC)
+    figures = preview(entity, plan.campaign_id, dsn=dsn, messages_per_second=80, now=now)
     text = as_markdown(figures)
     assert "**160** people" in text
-    assert "| not sent: opted out | 1 |" in text
-    assert "0:00:02" in text
-    assert "12.80 EUR" in text
+    assert "| not sent: has opted out | 1 |" in text
+    assert figures.forecast.ends is not None
+    assert 1.9 < (figures.forecast.ends - now).total_seconds() < 2.1
+    assert "| BE | 160 | 0.08 EUR | 12.80 EUR |" in text
+    assert "between **0.00 EUR** (if none at all are delivered) and **12.80 EUR**" in text
     assert plan.plan_hash in text
     assert "+32" not in text
