@@ -129,7 +129,11 @@ def slow_sender(
     return None
 
 
-GOOD = "effective_from,country,category,price,currency\n2026-10-01,BE,marketing,0.0682,EUR\n2026-10-01,**,marketing,0.05,EUR\n"
+GOOD = """\
+effective_from,country,category,price,currency
+2026-10-01,BE,marketing,0.0682,EUR
+2026-10-01,**,marketing,0.05,EUR
+"""
 
 
 def cli(dsn: str, *arguments: str) -> tuple[int, str]:
@@ -207,8 +211,8 @@ def test_the_approver_sees_a_range_from_what_was_delivered_before(
     subscribe(dsn, 50, first=500, country="NL")
     earlier = approved(dsn, acme(), run_key="earlier", max_messages_per_week=9)
     with connect(dsn) as conn:
-        conn.execute("update campaign_message set state = case when subscription_id % 4 = 0 then 'failed' else 'delivered' "
-                     "end, accepted_at = now()")  # fmt: skip
+        conn.execute("update campaign_message set accepted_at = now(), "
+            "state = case when subscription_id % 4 = 0 then 'failed' else 'delivered' end")  # fmt: skip
         conn.execute("update campaign set state = 'sent', started_at = now() - interval '3 days' where id = %s",
                      (earlier.campaign_id,))  # fmt: skip
     refresh("acme", dsn=dsn, now=now)
