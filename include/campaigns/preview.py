@@ -12,7 +12,7 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from include.campaigns.forecast import Forecast, Pace, forecast
-from include.campaigns.lane import DailyLimit
+from include.campaigns.ledger import DailyLimit
 from include.campaigns.parameters import Hours
 from include.campaigns.plan import SQL
 from include.campaigns.sender import templates_by_variant
