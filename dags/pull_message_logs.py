@@ -111,6 +111,33 @@ def build(entity: Entity) -> DAG:
                 )
 
             pulled >> answer_people(entity.name)
+        if entity.settings.keep_media:
+
+            @task(trigger_rule="all_done")
+            @task_errors
+            def keep_media(entity: str) -> dict[str, int]:
+                """Copy what people sent into the entity's folder; delete there what has been kept long enough."""
+                from airflow.sdk import Connection
+                from cm_com.wire.messages import TOKEN_HEADER
+                from wiring.folders import folder
+
+                from include.inbound.media import keep_due
+
+                settings = load_entity(entity)
+                kept = settings.settings.keep_media
+                if kept is None:
+                    return {}
+                return dict(
+                    keep_due(
+                        settings,
+                        folder(Connection.get(kept.connection)),
+                        dsn=database(),
+                        now=datetime.now(UTC),
+                        headers={TOKEN_HEADER: cm_com(settings).settings.token},
+                    )
+                )
+
+            pulled >> keep_media(entity.name)
         if entity.settings.forwards:
 
             @task(trigger_rule="all_done")

@@ -106,6 +106,18 @@ class Answers(Model):
     )
 
 
+class KeepMedia(Model):
+    """Copies of the pictures, recordings and documents that people send. Left out, nothing is copied."""
+
+    connection: str = Field(pattern=r"^[A-Za-z0-9_.-]+$", description="Airflow connection of a folder")
+    days: int = Field(default=30, ge=1, le=3650, description="deleted from the folder so many days after")
+    max_mb: int = Field(default=25, ge=1, le=100)
+    hosts: tuple[str, ...] = Field(
+        default=("cm.com",), min_length=1, description="domains that media may be fetched from"
+    )
+    allow_http: bool = False
+
+
 class Forward(Model):
     """Where replies are sent on to: e-mail (connection of type smtp), or a URL (type http, whose password signs)."""
 
@@ -188,6 +200,7 @@ class EntityFile(Model):
     guard: Guard = Guard()
     keywords: Keywords = Keywords()
     answers: Answers = Answers()
+    keep_media: KeepMedia | None = Field(default=None, description="copies of replies' media; none without")
     forwards: tuple[Forward, ...] = Field(default=(), description="where replies are sent on to")
     schedules: Schedules = Schedules()
     retention: Retention = Retention()

@@ -21,6 +21,7 @@ from include.inbound.words import is_opt_out_payload, meaning, plain
 from include.phone import match_key
 
 SQL = named_sql(__file__)
+MEDIA = named_sql(__file__, "media.sql")
 Kind = Literal["reply", "stop", "start", "help", "button"]
 SOURCE = "whatsapp"
 NAMED = 1  # the preference of a message that CM.com says is answered
@@ -85,7 +86,7 @@ def _record(
     best = found[0] if found else None
     entity = by_name[best["entity"]] if best else entities[0]
     kind = kind_of(message, entity)
-    kept = _keep(conn, message, entity.name, kind, best)
+    kept = _keep(conn, message, entity, kind, best)
     if kept is None:
         return ["repeated"]
     _send_on(conn, kept, message, entity, kind, best)
@@ -137,12 +138,12 @@ def _note(conn: psycopg.Connection[Any], message: Inbound, kind: Kind, best: dic
 def _keep(
     conn: psycopg.Connection[Any],
     message: Inbound,
-    entity: str,
+    entity: Entity,
     kind: Kind,
     best: dict[str, Any] | None,
 ) -> int | None:
     """Keep the message; its id. None when it was known, through this door or the other, and says nothing new."""
-    if SQL.known(conn, entity=entity, key=message.key, source=message.source):
+    if SQL.known(conn, entity=entity.name, key=message.key, source=message.source):
         return None
     raw = Jsonb(message.raw) if message.raw is not None else None
     details = {"key": message.key, "source": message.source, "raw": raw, "kind": kind}
@@ -150,7 +151,7 @@ def _keep(
     person = best["subscription_id"] if best else None
     same = SQL.same_through_other_door(
         conn,
-        entity=entity,
+        entity=entity.name,
         subscription_id=person,
         text=message.text,
         occurred_at=message.occurred_at,
@@ -160,10 +161,11 @@ def _keep(
         # The log shows a button's label only; its payload, and that it means STOP, comes with the webhook.
         better = kind if message.source == "webhook" else same["kind"]
         SQL.complete(conn, id=same["id"], **(details | {"kind": better}))
+        _keep_media(conn, same["id"], message, entity)
         return same["id"] if better == "stop" != same["kind"] else None
     added: int | None = SQL.add(
         conn,
-        entity=entity,
+        entity=entity.name,
         subscription_id=person,
         campaign_id=best["campaign_id"] if best else None,
         reference=best["reference"] if best else None,
@@ -171,7 +173,14 @@ def _keep(
         occurred_at=message.occurred_at,
         **details,
     )
+    if added is not None:
+        _keep_media(conn, added, message, entity)
     return added
+
+
+def _keep_media(conn: psycopg.Connection[Any], inbound_id: int, message: Inbound, entity: Entity) -> None:
+    if message.media_uri is not None and entity.settings.keep_media is not None:
+        MEDIA.want(conn, inbound_id=inbound_id, entity=entity.name)
 
 
 def _send_on(

@@ -43,6 +43,7 @@ def erase(entity_name: str, *, source: str, record_id: str, actor: str, dsn: str
         )
         SQL.blank_people(conn, people=people, now=now)
         SQL.blank_records(conn, people=people)
+        SQL.expire_media(conn, people=people)
         SQL.blank_replies(conn, people=people)
         SQL.blank_messages(conn, people=people)
         SQL.drop_planned(conn, people=people, now=now)

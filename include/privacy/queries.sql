@@ -58,6 +58,12 @@ update source_record set attributes = '{}', language = null, phone_key = null wh
 update inbound_message set text = null, payload = null, media_uri = null, raw = null
 where subscription_id = any (:people::bigint[]);
 
+-- name: expire_media(people)!
+-- What they sent is deleted from the entity's folder with the next run, whatever its age.
+update kept_media k set state = 'expired'
+from inbound_message m
+where m.id = k.inbound_id and m.subscription_id = any (:people::bigint[]) and k.state in ('due', 'done');
+
 -- name: blank_messages(people)!
 -- What was written to them. The rows stay: figures must not change when a person leaves.
 update campaign_message set variables = null where subscription_id = any (:people::bigint[]) and variables is not null;

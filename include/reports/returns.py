@@ -30,13 +30,14 @@ def log_books(
 def replies(
     conn: psycopg.Connection[Any], entity: str, *, since: datetime, waiting: int = 50
 ) -> dict[str, list[Row]]:
-    """`{"days": replies by day and kind, "forwards": the outbox by place, "answers": by kind and state,
-    "waiting": single replies not sent on}`.
+    """`{"days": replies by day and kind, "forwards": the outbox by place, "answers": by kind and state, "media": copies
+    by state, "waiting": single replies not sent on}`.
     """
     return {
         "days": _by_day(list(SQL.reply_days(conn, entity=entity, since=since))),
         "forwards": list(SQL.forwards(conn, entity=entity, since=since)),
         "answers": list(SQL.answers(conn, entity=entity, since=since)),
+        "media": list(SQL.media(conn, entity=entity, since=since)),
         "waiting": list(SQL.waiting(conn, entity=entity, most=waiting)),
     }
 

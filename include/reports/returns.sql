@@ -56,3 +56,10 @@ limit :most;
 select kind, state, count(*) as answers, max(said_at) as said_at
 from answer where entity = :entity and said_at >= :since
 group by kind, state order by kind, answers desc, state;
+
+-- name: media(entity, since)
+-- Copies of replies' media by state. Read only.
+select state, count(*) as files, coalesce(sum(bytes), 0)::bigint as bytes,
+       (array_agg(problem order by next_attempt_at desc) filter (where problem is not null))[1] as problem
+from kept_media where entity = :entity and created_at >= :since
+group by state order by state;

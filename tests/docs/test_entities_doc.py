@@ -25,6 +25,7 @@ MODELS: dict[str, type[models.Model]] = {
     "guard": models.Guard,
     "keywords": models.Keywords,
     "answers": models.Answers,
+    "keep_media": models.KeepMedia,
     "forwards": models.Forward,
     "schedules": models.Schedules,
     "retention": models.Retention,
