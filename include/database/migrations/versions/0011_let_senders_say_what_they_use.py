@@ -17,4 +17,6 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Refuse: an older sender beside a newer one would not keep the rate."""
-    raise RuntimeError("Migration 0011 is not undone: senders of two versions would share a rate and exceed it.")
+    raise RuntimeError(
+        "Migration 0011 is not undone: senders of two versions would share a rate and exceed it."
+    )
