@@ -78,7 +78,7 @@ class SendPlanned(BaseOperator):
             SendSettings(
                 worker=f"send-{self.worker}",
                 messages_per_second=hook.settings.messages_per_second,
-                own_rate=context["params"]["messages_per_second"] or None,
+                own_rate=context["params"].get("messages_per_second") or None,
                 daily=daily_limit(hook),
                 link_key=suppression_key(),
             ),

@@ -26,8 +26,10 @@ _DID = {
 }
 
 
-def compose(statement: str, entity: Entity, parameters: CampaignParameters, *, category: str) -> sql.Composed:
-    """The statement with its braces filled in."""
+def compose(
+    statement: str, entity: Entity, parameters: CampaignParameters, *, category: str, confirms: bool = False
+) -> sql.Composed:
+    """The statement with its braces filled in. With `confirms` it is for the people who have to confirm their yes."""
     templates = {name: entity.template(name) for name in parameters.template_names()}
     sources = {
         (name, language): parameters.values(template, language)
@@ -41,7 +43,7 @@ def compose(statement: str, entity: Entity, parameters: CampaignParameters, *, c
     return sql.SQL(statement).format(
         people=people,
         attributes=attributes,
-        filters=_filters(entity, entity.segment(parameters.segment)),
+        filters=to_confirm(entity) if confirms else _filters(entity, entity.segment(parameters.segment)),
         variant=_variant(parameters),
         template=_template(parameters),
         values=sql.SQL(", ").join(
@@ -54,6 +56,23 @@ def compose(statement: str, entity: Entity, parameters: CampaignParameters, *, c
         over_budget=over_budget,
         prices=prices,
     )
+
+
+def to_confirm(entity: Entity) -> sql.Composable:
+    """The condition on people `s` who are to be asked now whether they meant their yes; parameters `entity`, `now`.
+
+    Not twice for one yes; not again while an earlier question can still be answered, for whoever answers that one
+    has confirmed this one too; and where the question could not be sent (no template, no open hour), once a day.
+    """
+    choice = entity.settings.double_opt_in
+    return sql.SQL(
+        "s.status = 'pending' and not exists (select from campaign_message pm join campaign pc "
+        "on pc.id = pm.campaign_id and pc.month = pm.month where pm.subscription_id = s.id "
+        "and pc.entity = %(entity)s and (pc.parameters ->> 'confirms')::boolean and case "
+        "when pm.state in ('excluded', 'expired') then pc.created_at > %(now)s::timestamptz - interval '1 day' "
+        "else pm.state = 'planned' or pm.consent_event_id = s.consent_event_id "
+        "or pm.claimed_at > %(now)s::timestamptz - make_interval(days => {}) end)"
+    ).format(sql.Literal(choice.within_days if choice else 0))
 
 
 def _people(parameters: CampaignParameters) -> tuple[sql.Composable, sql.Composable]:

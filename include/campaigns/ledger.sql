@@ -1,4 +1,4 @@
--- name: claim(month, campaign_id, messages, lane, category, recent_month, max_per_week, window_start, window_end, quiet_start, quiet_end, entity_zone, expires_at, templates, budget)
+-- name: claim(month, campaign_id, messages, lane, category, recent_month, max_per_week, window_start, window_end, quiet_start, quiet_end, entity_zone, expires_at, templates, budget, wanted)
 -- planned -> sending, and what is needed to send it; or -> excluded, when the person may no longer be messaged; or planned
 -- for the next open hour of the person's own day; or -> expired, when that would be too late. One transaction by itself;
 -- workers skip each other's rows; consent, suppression, cap, hours, budget and the template's state are read in this same
@@ -34,7 +34,7 @@ with stopped as (
     select l.*, o.opens,
            case
                when l.status = 'unsubscribed' then 'opted_out'
-               when l.status <> 'subscribed' or l.phone is null then 'no_consent'
+               when l.status <> :wanted or l.phone is null then 'no_consent'
                when exists (select from suppression x where x.entity = l.entity and x.person_hash = l.person_hash)
                    then 'suppressed'
                when :category = 'marketing' and :max_per_week <= (

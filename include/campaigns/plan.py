@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -39,11 +40,13 @@ def plan_campaign(
     connection_id: str,
     now: datetime,
     repeats: bool = False,
+    confirms: bool = False,
 ) -> Plan:
     """Write the audience of one run into the ledger, once. Called again for the same run it returns the same plan.
 
     Another run with the same choices within 24 hours leaves out whoever the earlier one has planned, unless the
-    campaign `repeats` (it has a schedule).
+    campaign `repeats` (it has a schedule). One that `confirms` goes to the people who have still to confirm their yes,
+    at most once for each yes, and to nobody else; no form can ask for that.
 
     One transaction: either the whole audience with its reasons is there, or nothing. Raises ParametersChanged when
     the run was planned with other parameters, ParametersInvalid when something it needs is not known (a template's
@@ -53,7 +56,9 @@ def plan_campaign(
         require_current(conn)
         campaign = SQL.campaign_of_run(conn, entity=entity.name, run_key=run_key)
         if campaign is None:
-            campaign = _write(conn, entity, parameters, run_key, connection_id, now, repeats=repeats)
+            campaign = _write(
+                conn, entity, parameters, run_key, connection_id, now, repeats=repeats, confirms=confirms
+            )
         if campaign["parameters_hash"] != parameters.hash:
             raise ParametersChanged(
                 f"Campaign {campaign['id']} was planned by this run with other parameters. "
@@ -69,6 +74,11 @@ def plan_campaign(
     return Plan(campaign["id"], campaign["plan_hash"], campaign["target"], planned, excluded)
 
 
+def wanted(frozen: Mapping[str, Any]) -> str:
+    """The state that people must have to get the campaign of these frozen parameters."""
+    return "pending" if frozen.get("confirms") else "subscribed"
+
+
 def _write(
     conn: psycopg.Connection[Any],
     entity: Entity,
@@ -78,6 +88,7 @@ def _write(
     now: datetime,
     *,
     repeats: bool,
+    confirms: bool,
 ) -> dict[str, Any]:
     same = {"entity": entity.name, "parameters_hash": parameters.hash}
     template = entity.template(parameters.template)
@@ -97,10 +108,13 @@ def _write(
         "quiet_hours": quiet.model_dump(mode="json") if quiet else None,
         "max_messages_per_week": parameters.max_messages_per_week or entity.settings.max_messages_per_week,
     }
+    if confirms:
+        frozen["confirms"] = True
+        list(SQL.lock_confirmations(conn, entity=entity.name))
     expires_at = now + timedelta(hours=parameters.expires_hours)
     SQL.ensure_month(conn, month=month)
     list(SQL.lock_twins(conn, entity=entity.name, parameters_hash=parameters.hash))
-    twins = [] if repeats else [row["id"] for row in SQL.twins(conn, **same, now=now)]
+    twins = [] if repeats or confirms else [row["id"] for row in SQL.twins(conn, **same, now=now)]
     created = SQL.new_campaign(
         conn,
         entity=entity.name,
@@ -114,7 +128,9 @@ def _write(
         open_wave=0 if parameters.probe_percent else 1,
     )
     if created is not None:
-        statement = audience.compose(SQL.write_audience.sql, entity, parameters, category=template.category)
+        statement = audience.compose(
+            SQL.write_audience.sql, entity, parameters, category=template.category, confirms=confirms
+        )
         conn.execute(
             statement,
             {
@@ -129,6 +145,7 @@ def _write(
                 "language": parameters.language,
                 "closed_countries": list(entity.settings.closed_to_marketing),
                 "twins": twins,
+                "wanted": wanted(frozen),
                 "max_per_week": frozen["max_messages_per_week"],
                 "holdout": parameters.holdout_percent,
                 "probe": parameters.probe_percent,

@@ -15,7 +15,7 @@ returning id;
 -- Create the month's partitions when they are missing. Safe to run concurrently.
 select ensure_month(:month)::text;
 
--- name: write_audience(now, entity, campaign_id, month, recent_month, category, max_per_week, holdout, window_start, window_end, quiet_start, quiet_end, entity_zone, expires_at, texts, nearest, language, closed_countries, twins, probe)!
+-- name: write_audience(now, entity, campaign_id, month, recent_month, category, max_per_week, holdout, window_start, window_end, quiet_start, quiet_end, entity_zone, expires_at, texts, nearest, language, closed_countries, twins, probe, wanted)!
 -- The audience: one ledger row per person matched, in one statement. Whoever is not to be messaged is written too, as
 -- excluded, with the first reason that applies (order: docs/reports.md). Not safe twice: the primary key refuses.
 -- In braces: what audience.py composes from the parameters (who, variants, variables, budget).
@@ -62,7 +62,7 @@ with matched as (
 ), judged as (
     select a.*, values.variables,
            case
-               when a.status not in ('subscribed', 'unsubscribed') then 'no_consent'
+               when a.status not in (:wanted, 'unsubscribed') then 'no_consent'
                when a.status = 'unsubscribed' then 'opted_out'
                when x.person_hash is not null then 'suppressed'
                when not a.has_phone then 'invalid_number'
@@ -93,6 +93,10 @@ select :month, :campaign_id, f.id,
        case when abs(mod(hashint8extended(f.id, :campaign_id + 1), 100000)) < :probe * 1000 then 0 else 1 end,
        f.not_before
 from afforded f;
+
+-- name: lock_confirmations(entity)
+-- Two plans of confirmations at once: the second one sees whom the first one asks.
+select pg_advisory_xact_lock(hashtextextended('confirmations:' || :entity, 0))::text;
 
 -- name: lock_twins(entity, parameters_hash)
 -- Two plans of the same choices at once see each other: the second waits for the first one's commit.

@@ -28,6 +28,7 @@ from include.campaigns.errors import CampaignNotReady, GatewayUnreachable
 from include.campaigns.ledger import DailyLimit, Ledger
 from include.campaigns.messenger import Delivery, Messenger, Outgoing
 from include.campaigns.pacing import RateLease
+from include.campaigns.plan import wanted
 from include.campaigns.reconnecting import AWAY, Reconnecting
 from include.campaigns.reference import grouping
 from include.campaigns.states import LEDGER as SQL
@@ -413,6 +414,7 @@ def _conditions(entity: Entity, campaign: dict[str, Any]) -> dict[str, Any]:
     templates = {BASE: parameters["template"]}
     templates |= {item["name"]: item["template"] for item in parameters.get("variants", ())}
     return {
+        "wanted": wanted(parameters),
         "category": parameters["category"],
         "recent_month": campaign["month"] - 1 if campaign["month"] % 100 > 1 else campaign["month"] - 89,
         "max_per_week": parameters["max_messages_per_week"],

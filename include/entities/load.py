@@ -213,6 +213,7 @@ def _cross_check(entity: Entity) -> list[EntityProblem]:
         if source.kind not in kinds:
             remedy = f"Kinds: {_listed(set(kinds))}. Your own are modules in kinds/; see docs/extend.md."
             say(path, "kind", f"kind {source.kind!r} is not known.", remedy)
+    _check_double_opt_in(entity, say)
     _check_campaigns(entity, say)
     return problems
 
@@ -282,6 +283,32 @@ def _check_settings(entity: Entity, say: Say) -> None:
                 f"precedence names {source!r}, which is no source.",
                 f"Sources: {_listed(sources)}.",
             )
+
+
+def _check_double_opt_in(entity: Entity, say: Say) -> None:
+    choice = entity.settings.double_opt_in
+    for source in entity.sources:
+        path = entity.folder / "sources" / f"{source.name}.yaml"
+        if source.double_opt_in and source.kind == "inbound":
+            remedy = "Leave it out: the person wrote to you, which is the proof."
+            say(path, "double_opt_in", "double_opt_in makes no sense for what people write.", remedy)
+        elif source.double_opt_in and choice is None:
+            remedy = "Add `double_opt_in: {template: …}` to entity.yaml."
+            say(path, "double_opt_in", "double_opt_in needs a message that asks people to confirm.", remedy)
+    if choice is None:
+        return
+    path = entity.folder / "entity.yaml"
+    template = {template.name: template for template in entity.templates}.get(choice.template)
+    if template is None or template.category != "utility":
+        known = {template.name for template in entity.templates if template.category == "utility"}
+        cause = f"the template {choice.template!r} of double_opt_in is no utility template of this entity."
+        say(path, "double_opt_in", cause, f"Utility templates: {_listed(known)}.")
+        return
+    for language, text in template.languages.items():
+        payloads = {button.payload for button in text.buttons if button.type == "quick_reply"}
+        if choice.payload not in payloads:
+            cause = f"the template {choice.template!r} has no quick reply {choice.payload!r} in {language}."
+            say(path, "double_opt_in", cause, "Add the button, or set `payload` to the one it has.")
 
 
 def _listed(names: set[str]) -> str:

@@ -94,6 +94,19 @@ class Keywords(Model):
 Text = Annotated[str, Field(min_length=1, max_length=4096)]
 
 
+class DoubleOptIn(Model):
+    """How a yes from a source with `double_opt_in` is confirmed: the person answers one message."""
+
+    template: str = Field(description="utility template with a quick reply whose payload is `payload`")
+    payload: str = Field(default="CONFIRM", min_length=1, description="payload of the button that confirms")
+    words: tuple[str, ...] = Field(
+        default=(), description="whole answers that confirm too, besides start words and a plain yes"
+    )
+    within_days: int = Field(
+        default=7, ge=1, le=90, description="after so many days without an answer the yes expires"
+    )
+
+
 class Answers(Model):
     """What is answered automatically, by language; the person's own, else the default language. Nothing: no answer."""
 
@@ -134,6 +147,7 @@ class Schedules(Model):
 
     pull_optins: Cron | None = "*/30 * * * *"
     sync_templates: Cron | None = "7 * * * *"
+    confirm_optins: Cron | None = "*/15 * * * *"
     pull_message_logs: Cron | None = "*/10 * * * *"
     propagate_optouts: Cron | None = "*/15 * * * *"
     refresh_reports: Cron | None = "*/5 * * * *"
@@ -198,6 +212,7 @@ class EntityFile(Model):
     )
     wordings: tuple[Wording, ...] = Field(min_length=1)
     guard: Guard = Guard()
+    double_opt_in: DoubleOptIn | None = None
     keywords: Keywords = Keywords()
     answers: Answers = Answers()
     keep_media: KeepMedia | None = Field(default=None, description="copies of replies' media; none without")

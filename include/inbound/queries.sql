@@ -77,6 +77,10 @@ values (:entity, :person_hash, 'opted_out', :source, :said_at)
 on conflict (entity, person_hash) do update set said_at = excluded.said_at
 where x.reason = 'opted_out' and excluded.said_at > x.said_at;
 
+-- name: asks_to_confirm(campaign_id)$
+-- Whether a campaign asks people to confirm their yes. Read only.
+select coalesce((parameters ->> 'confirms')::boolean, false) from campaign where id = :campaign_id;
+
 -- name: campaign_name(campaign_id)$
 -- Read only.
 select name from campaign where id = :campaign_id;

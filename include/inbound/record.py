@@ -17,7 +17,7 @@ from include.entities.models import Entity
 from include.inbound.answers import plan_answer
 from include.inbound.forward import places_for
 from include.inbound.messages import Inbound
-from include.inbound.words import is_opt_out_payload, meaning, plain
+from include.inbound.words import is_opt_out_payload, meaning, means_yes, plain
 from include.phone import match_key
 
 SQL = named_sql(__file__)
@@ -107,19 +107,39 @@ def _record(
             for name, person in {(row["entity"], row["subscription_id"]) for row in people}
         }
         event = events[best["entity"], best["subscription_id"]]
-    elif kind == "start":
+    elif _confirms(conn, message, entity, kind, best["campaign_id"]):
+        event = _confirm(conn, message, entity, best, only_pending=kind == "start")
+    if kind == "start" and event is None:
         event = _grant(conn, message, entity, best)
     if kind == "help" or event is not None:
         plan_answer(
             conn,
             entity,
-            kind=kind,
+            kind=kind if kind in ("stop", "help") else "start",
             inbound_id=kept,
             subscription_id=best["subscription_id"],
             consent_event_id=event,
             said_at=message.occurred_at,
         )
     return [kind] + ["linked"] * bool(best["campaign_id"])
+
+
+def _confirms(
+    conn: psycopg.Connection[Any], message: Inbound, entity: Entity, kind: Kind, campaign_id: int | None
+) -> bool:
+    """Whether a message confirms a yes: the button, a start word, or a yes to the message that asked for it."""
+    choice = entity.settings.double_opt_in
+    if choice is None or kind in ("stop", "help"):
+        return False
+    if kind == "start" or (message.payload and plain(message.payload) == plain(choice.payload)):
+        return True
+    texts = entity.template(choice.template).languages.values()
+    # CM.com's log shows a button's label only.
+    labels = {
+        plain(button.text) for text in texts for button in text.buttons if button.payload == choice.payload
+    }
+    said_yes = plain(message.text) in labels or means_yes(message.text, choice.words)
+    return said_yes and campaign_id is not None and bool(SQL.asks_to_confirm(conn, campaign_id=campaign_id))
 
 
 def _note(conn: psycopg.Connection[Any], message: Inbound, kind: Kind, best: dict[str, Any]) -> None:
@@ -214,6 +234,26 @@ def _withdraw(conn: psycopg.Connection[Any], message: Inbound, entity: str, pers
         source=SOURCE,
         source_record_id=message.key,
         method="button" if message.payload else "keyword",
+    )
+
+
+def _confirm(
+    conn: psycopg.Connection[Any],
+    message: Inbound,
+    entity: Entity,
+    person: dict[str, Any],
+    *,
+    only_pending: bool,
+) -> int | None:
+    return subscriptions.confirm(
+        conn,
+        entity=entity.name,
+        subscription_id=person["subscription_id"],
+        occurred_at=message.occurred_at,
+        source=SOURCE,
+        source_record_id=message.key,
+        method="double opt-in",
+        only_pending=only_pending,
     )
 
 

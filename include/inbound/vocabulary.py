@@ -69,6 +69,15 @@ START_WORDS: Final = _words("""
 """)
 """A whole message only. JA, OUI or YES answer any question, so an entity that wants them adds them itself."""
 
+YES_WORDS: Final = _words("""
+    yes, yes please, yep, yeah, sure, ok, okay, i confirm, confirm, confirmed, i agree, agreed
+    ja, ja graag, jazeker, akkoord, ik bevestig, bevestig, bevestigen, bevestigd, zeker, is goed
+    oui, d accord, je confirme, confirmer, bien sur, oui merci
+    ja bitte, jawohl, ich bestatige, bestatigen, einverstanden, gerne
+    si, si gracias, confirmo, de acuerdo, confermo, d accordo, va bene, certo
+""")
+"""A whole message only, and only as the answer to the question whether somebody meant their yes."""
+
 HELP_WORDS: Final = _words("""
     help, info, hulp, aide, hilfe, ayuda, aiuto, help me, information, informatie, informationen, informations
     menu, support, sos, aidez moi, helpt, hilf mir, help mij

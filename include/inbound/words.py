@@ -16,6 +16,7 @@ from include.inbound.vocabulary import (
     START_WORDS,
     STOP_PHRASES,
     STOP_WORDS,
+    YES_WORDS,
 )
 
 Meaning = Literal["stop", "start", "help", "other"]
@@ -48,6 +49,11 @@ def meaning(text: str | None, keywords: Keywords | None = None) -> Meaning:
     if {said, bare} & START_WORDS:
         return "start"
     return "help" if {said, bare} & HELP_WORDS else "other"
+
+
+def means_yes(text: str, words: Iterable[str] = ()) -> bool:
+    """Whether an answer to a plain question is a yes, and nothing but a yes; `words` are the entity's own."""
+    return plain(text) in YES_WORDS | _plain_words(words)
 
 
 def is_opt_out_payload(payload: str | None) -> bool:

@@ -1,7 +1,8 @@
 """The subscription table: consent ledger, present state, suppression, and word back to the sources."""
 
+from include.subscriptions.expiry import expire_unconfirmed
 from include.subscriptions.guard import GuardFigures, Release
-from include.subscriptions.ledger import grant, withdraw
+from include.subscriptions.ledger import confirm, grant, withdraw
 from include.subscriptions.projection import rebuild
 from include.subscriptions.propagate import propagate
 from include.subscriptions.reconcile import ReconcileResult, hold_entity, reconcile
@@ -20,6 +21,8 @@ __all__ = [
     "SuppressionKeyProblem",
     "WordingChanged",
     "check_key",
+    "confirm",
+    "expire_unconfirmed",
     "grant",
     "hold_entity",
     "person_hash",

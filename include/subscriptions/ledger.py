@@ -82,6 +82,39 @@ def grant(
     )
 
 
+def confirm(
+    conn: psycopg.Connection[Any],
+    *,
+    entity: str,
+    subscription_id: int,
+    occurred_at: datetime,
+    source: str,
+    source_record_id: str,
+    method: str,
+    only_pending: bool = False,
+) -> int | None:
+    """Record that a person confirmed their newest yes that needs it, with the wording they had agreed to there.
+
+    In the caller's transaction. Returns the event's id, or None when there is no such yes, or the event is known. A yes
+    that was too late counts, for it is the person's own. `only_pending`: nothing is recorded of anybody else.
+    """
+    person = queries.lock_person(conn, subscription_id=subscription_id, entity=entity)
+    if person is None:
+        return None
+    event: int | None = queries.add_confirmation(
+        conn,
+        subscription_id=person,
+        occurred_at=occurred_at,
+        source=source,
+        source_record_id=source_record_id,
+        method=method,
+        states=["pending"] if only_pending else None,
+    )
+    if event is not None:
+        project_people(conn, entity, [person], now=occurred_at)
+    return event
+
+
 def _record(conn: psycopg.Connection[Any], entity: str, reason: str, **event: Any) -> int | None:
     person = queries.lock_person(conn, subscription_id=event["subscription_id"], entity=entity)
     if person is None:

@@ -68,14 +68,22 @@ def test_a_broken_entity_is_one_import_error_and_the_others_run(tmp_path: Path) 
     settings.write_text(
         settings.read_text().replace("name: acme", "name: zenith").replace("acme_", "zenith_")
     )
+    # zenith also asks people to confirm, which gives it one Dag more.
+    settings.write_text("double_opt_in: {template: order_update}\n" + settings.read_text())
+    question = entities / "zenith" / "templates" / "order_update.yaml"
+    button = ", buttons: [{type: quick_reply, text: I do, payload: CONFIRM}]}"
+    question.write_text(question.read_text().replace('."}', '."' + button))
     both = read(tmp_path, entities)
     assert both["errors"] == {}
+    confirming = both["dags"]["confirm_optins__zenith"]["tasks"]
+    assert set(confirming) == {"expire", "plan", "send", "settle"}
+    assert "confirm_optins__acme" not in both["dags"]
     assert {dag_id.rpartition("__")[2] for dag_id in both["dags"]} == {"acme", "zenith"}
 
     source = entities / "acme" / "sources" / "webshop.yaml"
     source.write_text(source.read_text().replace("wording:", "wordin:"))
     found = read(tmp_path, entities)
-    assert set(found["dags"]) == {f"{verb}__zenith" for verb in VERBS}
+    assert set(found["dags"]) == {f"{verb}__zenith" for verb in {*VERBS, "confirm_optins"}}
     (error,) = found["errors"].values()
     assert "acme/sources/webshop.yaml:" in error
     assert "Did you mean 'wording'?" in error

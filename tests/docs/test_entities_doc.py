@@ -23,6 +23,7 @@ MODELS: dict[str, type[models.Model]] = {
     "wordings": models.Wording,
     "test_records": models.SeedRecord,
     "guard": models.Guard,
+    "double_opt_in": models.DoubleOptIn,
     "keywords": models.Keywords,
     "answers": models.Answers,
     "keep_media": models.KeepMedia,
