@@ -17,7 +17,7 @@ from typing import Any
 
 from airflow.sdk import DAG, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException
-from wiring.access import cm_com, database, suppression_key
+from wiring.access import cm_com, database, read_template_states, suppression_key
 from wiring.campaign import PlanApproval, SendPlanned
 from wiring.entities import entity_dag, messages, readable_entities
 from wiring.errors import task_errors
@@ -36,9 +36,11 @@ def plan(entity: str, *, repeats: bool) -> dict[str, object]:
 
     context = get_current_context()
     settings = load_entity(entity)
+    chosen = freeze(settings, dict(context["params"]))
+    read_template_states(settings)
     planned = plan_campaign(
         settings,
-        freeze(settings, dict(context["params"])),
+        chosen,
         dsn=database(),
         run_key=f"{context['dag'].dag_id}/{context['dag_run'].run_id}",
         connection_id=settings.settings.connection,

@@ -6,10 +6,8 @@ one that Meta has paused, rejected or disabled is not chosen for anybody until i
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from airflow.sdk import DAG, task
-from wiring.access import cm_com, database
+from wiring.access import read_template_states
 from wiring.entities import entity_dag, for_each_entity
 from wiring.errors import task_errors
 
@@ -20,11 +18,7 @@ from include.entities import Entity, load_entity
 @task_errors
 def sync(entity: str) -> dict[str, int]:
     """Record what CM.com says of each template and language."""
-    from include.campaigns.templates import sync_templates
-
-    settings = load_entity(entity)
-    remote = cm_com(settings).get_templates() if settings.settings.template_state == "cm_com" else None
-    return sync_templates(settings, remote, dsn=database(), now=datetime.now(UTC))
+    return read_template_states(load_entity(entity))
 
 
 def build(entity: Entity) -> DAG:

@@ -231,6 +231,29 @@ def campaign_release_uncertain(
     )
 
 
+@app.command("number-quality")
+def number_quality(
+    connection: Annotated[
+        str, typer.Argument(help="The CM.com connection of the number, such as cm_com_acme.")
+    ],
+    quality: Annotated[str, typer.Argument(help="GREEN, YELLOW, RED or UNKNOWN, as Meta's tools show it.")],
+) -> None:
+    """Say what Meta thinks of a number: YELLOW halves its rate, RED pauses its marketing, both within seconds."""
+    from include.campaigns.states import set_number_quality
+
+    names = {load_entity(name).settings.connection for name in entity_names()}
+    if connection not in names:
+        _fail(f"No entity has the connection {connection!r}; there are {', '.join(sorted(names))}.")
+    if quality.upper() not in ("GREEN", "YELLOW", "RED", "UNKNOWN"):
+        _fail(f"{quality!r} is none of GREEN, YELLOW, RED, UNKNOWN.")
+    _or_fail(
+        lambda: set_number_quality(
+            dsn=dsn_from_environment(), connection_id=connection, quality=quality.upper(), by=_who()
+        )
+    )
+    typer.echo(f"{connection}: {quality.upper()}.")
+
+
 @rates.command("load")
 def rates_load(
     file: Annotated[Path, typer.Argument(help="CSV: effective_from,country,category,price,currency")],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from airflow.sdk import Connection
@@ -33,6 +34,17 @@ def cm_com(entity: Entity) -> CmComHook:
     from cm_com.hooks import CmComHook
 
     return CmComHook(cm_com_conn_id=entity.settings.connection)
+
+
+def read_template_states(
+    entity: Entity, hook: CmComHook | None = None, dsn: str | None = None
+) -> dict[str, int]:
+    """Ask CM.com what may be sent now, and record it; counts by state. In a thread, give it hook and DSN."""
+    from include.campaigns.templates import sync_templates
+
+    asked = entity.settings.template_state == "cm_com"
+    remote = (hook or cm_com(entity)).get_templates() if asked else None
+    return sync_templates(entity, remote, dsn=dsn or database(), now=datetime.now(UTC))
 
 
 def daily_limit(hook: CmComHook) -> DailyLimit:

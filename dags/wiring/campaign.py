@@ -10,11 +10,12 @@ from airflow.providers.standard.triggers.temporal import DateTimeTrigger
 from airflow.sdk import BaseOperator, Context
 
 from include.entities import load_entity
-from wiring.access import cm_com, daily_limit, database, suppression_key
+from wiring.access import cm_com, daily_limit, database, read_template_states, suppression_key
 from wiring.errors import task_errors
 
-# A paused campaign is looked at again so often; the pause itself works at once, in the database.
-PAUSE_LOOK = timedelta(minutes=1)
+# A paused campaign is looked at again after a tenth of the time it has been paused, within these: each look starts a
+# task for a second or two. The pause itself works at once, in the database.
+PAUSE_LOOK, LONGEST_LOOK = timedelta(minutes=1), timedelta(minutes=10)
 
 
 class PlanApproval(ApprovalOperator):
@@ -70,7 +71,7 @@ class SendPlanned(BaseOperator):
         from include.campaigns.sender import SendSettings, send
 
         settings = load_entity(self.entity)
-        hook = cm_com(settings)
+        hook, dsn = cm_com(settings), database()
         done = send(
             settings,
             self.planned["campaign_id"],
@@ -81,14 +82,19 @@ class SendPlanned(BaseOperator):
                 own_rate=context["params"].get("messages_per_second") or None,
                 daily=daily_limit(hook),
                 link_key=suppression_key(),
+                ask_templates=lambda: read_template_states(settings, hook, dsn),
             ),
-            dsn=database(),
+            dsn=dsn,
         )
         self.log.info("worker=%s ended=%s %s", self.worker, done.ended, dict(done.counts))
         if done.ended == "waiting" and done.next_due:
             self._wait_until(done.next_due)
         if done.ended == "paused":
-            self._wait_until(datetime.now(UTC) + PAUSE_LOOK)
+            from include.campaigns.states import paused_for
+
+            now = datetime.now(UTC)
+            look = paused_for(dsn=dsn, campaign_id=self.planned["campaign_id"], now=now) / 10
+            self._wait_until(now + min(max(look, PAUSE_LOOK), LONGEST_LOOK))
         return {"ended": done.ended, **done.counts}
 
     def resume(self, context: Context, event: Any = None) -> dict[str, Any]:

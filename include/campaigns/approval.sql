@@ -23,6 +23,10 @@ select at, state, reason, by from campaign_history where campaign_id = :campaign
 -- One line of the history for what is no change of state.
 insert into campaign_history (campaign_id, state, reason, by) values (:campaign_id, :state, :reason, :actor);
 
+-- name: paused_since(campaign_id)$
+-- When a campaign was paused; null unless it is. Read only.
+select updated_at from campaign where id = :campaign_id and state = 'paused';
+
 -- name: start(now, campaign_id)!
 -- approved -> sending. Repeating it (a retried task, the second worker) changes nothing.
 update campaign set state = 'sending', started_at = coalesce(started_at, :now), sending_since = :now, updated_at = :now

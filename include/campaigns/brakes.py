@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 import psycopg
 
 from include.campaigns.errors import CampaignNotReady
-from include.campaigns.failures import DELAY_MINUTES, FORGIVEN, STOPPING, codes
+from include.campaigns.failures import FORGIVEN, KNOWN, RETRIED, STOPPING, UNKNOWN, Rule, rule
 from include.campaigns.states import SQL as STATES
 from include.database import named_sql
 from include.message_log.codes import explain
@@ -62,29 +62,66 @@ class GatewayBrake:
         return None
 
 
-async def reason_to_pause(
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Why a campaign must stop until a person has looked, and who must stop with it."""
+
+    reason: str
+    scope: Literal["campaign", "template", "sender"] = "campaign"
+
+
+async def reason_to_stop(
     conn: psycopg.AsyncConnection[Any], campaign: dict[str, Any], limits: Limits
-) -> str | None:
-    """What comes back of a campaign says that it must stop until a person has looked: why, else None. Read only."""
+) -> Stop | None:
+    """What comes back of a campaign, or is known of its template and number, says that it must stop. Read only."""
     keys = {"campaign_id": campaign["id"], "month": campaign["month"], "since": campaign["sending_since"]}
     template = await _one(conn, SQL.unsendable_template.sql, {"campaign_id": campaign["id"]})
     if template is not None:
         name = f"{template['name']} ({template['language']})"
-        return f"Template {name} is {template['status']}: have it approved again, then resume"
+        return Stop(f"Template {name} is {template['status']}: have it approved again, then resume")
+    number = await _one(conn, SQL.number_quality.sql, {"campaign_id": campaign["id"]})
+    if (
+        number is not None
+        and number["quality"] == "RED"
+        and campaign["parameters"]["category"] == "marketing"
+    ):
+        said = number["quality_by"] or "somebody"
+        return Stop(
+            f"The number's quality is RED, says {said}: send no marketing until it is better, then resume"
+        )
     stopping = await _one(conn, SQL.stopping_code.sql, {**keys, "codes": STOPPING})
     if stopping is not None:
         meaning = explain(stopping["error_code"], "status").meaning
         code = f"code {stopping['error_code']} ({meaning})"
-        return f"{stopping['messages']} message(s) failed with {code}: remove the cause, then resume"
+        scope: Literal["template", "sender"] = (
+            "template" if rule(stopping["error_code"]).action == "stop_template" else "sender"
+        )
+        return Stop(
+            f"{stopping['messages']} message(s) failed with {code}: remove the cause, then resume", scope
+        )
     recent = await _one(conn, SQL.recent_results.sql, {**keys, "last": limits.last, "forgiven": FORGIVEN})
     if recent is None or recent["results"] < limits.least:
         return None
     failed, stopped = recent["failed"] / recent["results"], recent["stopped"] / recent["results"]
+    last = f"of the last {recent['results']}"
     if failed > limits.max_failed:
-        return f"{failed:.0%} of the last {recent['results']} messages failed: see their codes, then resume"
+        return Stop(f"{failed:.0%} {last} messages failed: see their codes, then resume")
     if stopped > limits.max_stopped:
-        return f"{stopped:.0%} of the last {recent['results']} people said stop: reconsider the message, then resume"
+        return Stop(f"{stopped:.0%} {last} people said stop: reconsider the message, then resume")
     return None
+
+
+async def note_unknown_codes(conn: psycopg.AsyncConnection[Any], campaign: dict[str, Any]) -> list[int]:
+    """Codes in no table of ours, noted once in the campaign's history; those that were new to it."""
+    keys = {"campaign_id": campaign["id"], "month": campaign["month"], "since": campaign["sending_since"]}
+    found = await (await conn.execute(SQL.unknown_codes.sql, {**keys, "known": KNOWN})).fetchall()
+    new = []
+    for row in found:
+        reason = f"Code {row['error_code']} is not in our tables: ask CM.com what it means"
+        line = {"campaign_id": campaign["id"], "state": "sending", "reason": reason}
+        if await _one(conn, SQL.note_once.sql, line):
+            new.append(row["error_code"])
+    return new
 
 
 async def judge_probe(
@@ -117,16 +154,18 @@ async def judge_probe(
 
 async def plan_retries(conn: psycopg.AsyncConnection[Any], campaign: dict[str, Any]) -> int:
     """Plan another attempt for what failed for a passing reason; how many rows. Limited by `attempts` of the form."""
+    groups: list[tuple[Rule, list[int], bool]] = [(found, each, False) for found, each in RETRIED.items()]
     planned = 0
-    for action, minutes in DELAY_MINUTES.items():
+    for found, those, others in [*groups, (UNKNOWN, KNOWN, True)]:
         cursor = await conn.execute(
             SQL.retry_failed.sql,
             {
                 "campaign_id": campaign["id"],
                 "month": campaign["month"],
-                "codes": codes(action),
-                "most_attempts": campaign["parameters"]["attempts"],
-                "delay": timedelta(minutes=minutes),
+                "codes": those,
+                "others": others,
+                "most_attempts": min(campaign["parameters"]["attempts"], 1 + found.retries),
+                "delay": timedelta(minutes=found.minutes),
             },
         )
         planned += cursor.rowcount
@@ -156,6 +195,21 @@ async def pause(conn: psycopg.AsyncConnection[Any], campaign_id: int, reason: st
     """Stop every worker of the campaign at its next claim, with the reason."""
     parameters = {"campaign_id": campaign_id, "state": "paused", "reason": reason, "from_states": ["sending"]}
     await conn.execute(STATES.change_state.sql, {**parameters, "now": datetime.now(UTC)})
+
+
+async def stop(conn: psycopg.AsyncConnection[Any], campaign_id: int, why: Stop) -> None:
+    """Pause the campaign, and with it every other that the same cause concerns."""
+    await pause(conn, campaign_id, why.reason)
+    if why.scope != "campaign":
+        await conn.execute(
+            SQL.pause_others.sql,
+            {
+                "campaign_id": campaign_id,
+                "everything": why.scope == "sender",
+                "reason": f"As campaign {campaign_id}: {why.reason}",
+                "now": datetime.now(UTC),
+            },
+        )
 
 
 async def _one(

@@ -6,8 +6,17 @@ set messages_per_second = excluded.messages_per_second, updated_at = now()
 where integration.messages_per_second <> excluded.messages_per_second;
 
 -- name: lock_rate(connection_id)^
--- The rate, locked: workers of one integration agree on their shares one after the other.
-select messages_per_second from integration where connection_id = :connection_id for update;
+-- The rate, locked: workers of one integration agree on their shares one after the other. Half of it while somebody says that
+-- the number's quality is YELLOW.
+select case when quality = 'YELLOW' then greatest(messages_per_second / 2, 1) else messages_per_second end as messages_per_second
+from integration where connection_id = :connection_id for update;
+
+-- name: set_quality(connection_id, quality, who)!
+-- What a person has seen of the number's quality. Every worker obeys within seconds.
+insert into integration (connection_id, messages_per_second, quality, quality_at, quality_by)
+values (:connection_id, 80, :quality, now(), :who)
+on conflict (connection_id) do update
+set quality = excluded.quality, quality_at = excluded.quality_at, quality_by = excluded.quality_by, updated_at = now();
 
 -- name: drop_expired(connection_id, worker)!
 -- Leases of workers that are gone. A worker stops by itself some time before its lease expires (pacing.HOLD).

@@ -43,6 +43,8 @@ UNFIT = 305
 # A claimed row waits no longer than this for the rate, and is then planned again: so consent and a pause, which were
 # read in the claim, are never much older than the request.
 ADMISSION = 0.5
+# Seconds between two questions to CM.com about the templates' state; our own record of it is read in every claim.
+TEMPLATES_EVERY = 60.0
 FIRST_DELAY, LONGEST_DELAY = 0.5, 15.0
 
 
@@ -67,7 +69,9 @@ class SendSettings:
     limited rate, 32 reach it as long as a request and its bookkeeping take less than 0.3 s. `patience`: seconds without
     any success before the task gives up (and is retried).
 
-    `link_key`: to make the links of buttons that are counted; needed by campaigns that have such buttons only.
+    `limits`: the brakes', the entity's when left out. `ask_templates`: brings the store's record of the templates up to
+    date; called once a minute, in a thread. `link_key`: to make the links of buttons that are counted; needed by
+    campaigns that have such buttons only.
     """
 
     worker: str
@@ -76,9 +80,10 @@ class SendSettings:
     lanes: int = 32
     patience: float = 60.0
     pause_between_looks: float = 0.2
-    limits: Limits = field(default_factory=Limits)
+    limits: Limits | None = None
     daily: DailyLimit = field(default_factory=DailyLimit)
     link_key: bytes | None = field(default=None, repr=False)
+    ask_templates: Callable[[], Any] | None = None
 
 
 def send(
@@ -146,7 +151,8 @@ class _Worker:
         self._dsn = dsn
         # Unique to this process: a zombie of the same task must not share the lease or the claims of its successor.
         self._process = f"{settings.worker}/{uuid.uuid4().hex[:12]}"
-        self._brake = GatewayBrake(settings.limits)
+        self._limits = settings.limits or Limits(**entity.settings.brakes.model_dump())
+        self._brake = GatewayBrake(self._limits)
         self._last_success = time.monotonic()
         self._delay = FIRST_DELAY
         self._held_off_until = 0.0
@@ -178,7 +184,8 @@ class _Worker:
             )
             looking = Reconnecting(self._dsn, application="whatsapp brakes")
             stack.push_async_callback(looking.drop)
-            more = True
+            # Before anything leaves: the number's quality, the templates, what came back while nobody sent.
+            more = not await self._must_stop(await looking.get())
             while more:
                 watch = asyncio.create_task(self._watch(looking))
                 try:
@@ -360,18 +367,32 @@ class _Worker:
         return False
 
     async def _watch(self, looking: Reconnecting) -> None:
-        """Once a second, look at what comes back: statuses, stops, templates."""
+        """Four times a second, look at what comes back; and once a minute, ask CM.com about the templates."""
+        ask_again = time.monotonic() + TEMPLATES_EVERY
         while True:
-            await asyncio.sleep(1.0)
+            await asyncio.sleep(0.25)
             try:
-                conn = await looking.get()
-                reason = await brakes.reason_to_pause(conn, self._campaign, self._settings.limits)
-                if reason:
-                    await brakes.pause(conn, self._campaign["id"], reason)
-                    self._note_pause(reason)
+                if await self._must_stop(await looking.get()):
                     return
             except AWAY:
                 await looking.drop()  # the lanes notice too, and wait for the database
+            if self._settings.ask_templates is not None and time.monotonic() > ask_again:
+                ask_again = time.monotonic() + TEMPLATES_EVERY
+                try:
+                    await asyncio.to_thread(self._settings.ask_templates)
+                except Exception as error:  # noqa: BLE001 - whatever it is, what was known of the templates holds
+                    log.warning("CM.com could not be asked about the templates: %s", type(error).__name__)
+
+    async def _must_stop(self, conn: psycopg.AsyncConnection[Any]) -> bool:
+        """Whether a brake has just paused the campaign."""
+        for code in await brakes.note_unknown_codes(conn, self._campaign):
+            log.warning("campaign=%s unknown_code=%s", self._campaign["id"], code)
+        stop = await brakes.reason_to_stop(conn, self._campaign, self._limits)
+        if stop is None:
+            return False
+        await brakes.stop(conn, self._campaign["id"], stop)
+        self._note_pause(stop.reason)
+        return True
 
     def _note_pause(self, reason: str) -> None:
         log.warning("campaign=%s paused: %s", self._campaign["id"], reason)

@@ -17,6 +17,7 @@ from include.database import connect, named_sql, require_current
 SQL = named_sql(__file__, "approval.sql")
 LEDGER = named_sql(__file__, "ledger.sql")
 PLAN = named_sql(__file__, "plan.sql")
+PACING = named_sql(__file__, "pacing.sql")
 # WhatsApp drops a message that could not be delivered for 30 days (B.2: "TTL"); two more for the status to arrive.
 LIFETIME = timedelta(days=32)
 OPEN = ("planned", "approved", "sending", "paused")
@@ -99,6 +100,20 @@ def release_uncertain(
         )
         SQL.note(conn, campaign_id=campaign_id, state="sending", reason=told, actor=by or None)
         return released
+
+
+def paused_for(*, dsn: str, campaign_id: int, now: datetime) -> timedelta:
+    """How long a campaign has been paused; nothing when it is not."""
+    with connect(dsn, application="whatsapp campaign") as conn:
+        since: datetime | None = SQL.paused_since(conn, campaign_id=campaign_id)
+        return max(now - since, timedelta(0)) if since else timedelta(0)
+
+
+def set_number_quality(*, dsn: str, connection_id: str, quality: str, by: str) -> None:
+    """Record what a person has seen of a number's quality (GREEN, YELLOW, RED, UNKNOWN): CM.com does not tell it."""
+    with connect(dsn, application="whatsapp campaign") as conn:
+        require_current(conn)
+        PACING.set_quality(conn, connection_id=connection_id, quality=quality, who=by)
 
 
 def history(conn: psycopg.Connection[Any], campaign_id: int) -> list[dict[str, Any]]:

@@ -26,6 +26,8 @@ class RemoteTemplate(Protocol):
     def status(self) -> str: ...
     @property
     def category(self) -> str | None: ...
+    @property
+    def quality(self) -> str: ...
 
 
 def sync_templates(
@@ -60,6 +62,7 @@ def sync_templates(
                     namespace=template.namespace,
                     category=template.category,
                     status=status,
+                    quality=item.quality if item and item.quality else None,
                     components=text.model_dump_json(),
                     variables=json.dumps([variable.model_dump() for variable in template.variables]),
                     now=now,

@@ -163,6 +163,19 @@ class Retention(Model):
     inactive_person_days: int = Field(default=1095, ge=30)
 
 
+class Brakes(Model):
+    """When a campaign pauses by itself: shares of the last results, once there are enough of them."""
+
+    last: int = Field(default=200, ge=20, le=10_000, description="how many results are looked at")
+    least: int = Field(default=50, ge=10, description="fewer than that say nothing")
+    max_failed: float = Field(
+        default=0.1, gt=0, le=1, description="share of failures; people who cannot be reached do not count"
+    )
+    max_stopped: float = Field(default=0.05, gt=0, le=1, description="share of people who said stop")
+    max_uncertain: float = Field(default=0.2, gt=0, le=1, description="share of messages without an answer")
+    max_rejected: float = Field(default=0.5, gt=0, le=1, description="share of messages that CM.com refused")
+
+
 class LinkSettings(Model):
     """What a counted link adds to its target; `utm_source: null` adds nothing."""
 
@@ -213,6 +226,7 @@ class EntityFile(Model):
     wordings: tuple[Wording, ...] = Field(min_length=1)
     guard: Guard = Guard()
     double_opt_in: DoubleOptIn | None = None
+    brakes: Brakes = Brakes()
     keywords: Keywords = Keywords()
     answers: Answers = Answers()
     keep_media: KeepMedia | None = Field(default=None, description="copies of replies' media; none without")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -11,9 +12,9 @@ from typing import Any
 import pytest
 from cm_com.messenger import CmComMessenger
 
-from include.campaigns.failures import ACTIONS, FORGIVEN, STOPPING, codes
+from include.campaigns.failures import FORGIVEN, KNOWN, RULES, STOPPING, codes, rule
 from include.campaigns.sender import SendReport, SendSettings, send
-from include.campaigns.states import resume
+from include.campaigns.states import resume, set_number_quality
 from include.database import connect
 from include.message_log import StatusEvent, apply_events
 from include.message_log.codes import META
@@ -72,11 +73,112 @@ def paused_because(dsn: str) -> str:
     return str(row["state_reason"])
 
 
-def test_the_table_of_failures_names_known_codes_and_both_numberings() -> None:
-    assert set(ACTIONS) <= set(META)
+# Meta's "Error codes" as of 2026-09-11 with what a careful sender does, as classes: R retry, R24 after a day,
+# P permanent, S suppress, STOP the sender, TPL stop the template, CFG configuration.
+TABLE = """
+R 1 2 4 80007 130429 131000 131016 131056 131057 133004 133015 133016 134101
+R24 131049
+P 130403 130472 130497 131021 131026 131047 131052
+S 131050
+STOP 0 3 10 33 190 200 201 299 368 131005 131031 131037 131042 131045 131048 131063 131064 133000 133005 133010 135000
+TPL 132000 132001 132007 132015 132016 132018 132068 132069
+CFG 100 131008 131009 131051 131053 131055 132005 132012 134100 134102
+"""
+NAMES = {
+    "R": "retry",
+    "R24": "retry_24h",
+    "P": "permanent",
+    "S": "suppress",
+    "STOP": "stop_sender",
+    "TPL": "stop_template",
+    "CFG": "configuration",
+}
+
+
+def test_the_table_of_failures_is_complete_and_names_both_numberings() -> None:
+    told = {
+        int(code): NAMES[line.split()[0]] for line in TABLE.strip().splitlines() for code in line.split()[1:]
+    }
+    assert {code: rule(code).action for code in told} == told
+    assert set(META) <= set(KNOWN), "every code that reports can explain has a rule"
+    of_cm = {51: 1, 52: 10, 53: 100, 54: 130472, 55: 131000, 56: 131008, 57: 131009, 58: 131021, 59: 131026}
+    of_cm |= {60: 131031, 61: 131042, 62: 131047, 63: 131048, 64: 131053, 65: 131056}
+    assert all(rule(ours) is RULES[metas] for ours, metas in of_cm.items())
+    assert (rule(999_999).action, rule(999_999).retries) == ("unknown", 1)
     assert {59, 131026, 131049} <= set(FORGIVEN)
     assert {63, 131048, 132015} <= set(STOPPING)
     assert set(codes("retry")).isdisjoint(STOPPING)
+
+
+def test_an_unknown_code_is_sent_once_more_and_told(dsn: str, simulator: Simulator) -> None:
+    subscribe(dsn, 4)
+    plan = approved(dsn, acme(), attempts=3)
+    for attempt in (1, 2):
+        run(dsn, plan.campaign_id, simulator)
+        assert attempts(dsn) == {attempt: 4}
+        tell(dsn, "failed", 131999)
+        run(dsn, plan.campaign_id, simulator)
+        with connect(dsn) as conn:
+            conn.execute("update campaign_message set not_before = now() where state = 'planned'")
+    assert attempts(dsn) == {2: 4}, "once, whatever the form allows"
+    assert states(dsn, plan.campaign_id) == {"failed": 4}
+    with connect(dsn) as conn:
+        noted = conn.execute("select reason from campaign_history where reason like 'Code %%'", ()).fetchall()
+    assert noted == [{"reason": "Code 131999 is not in our tables: ask CM.com what it means"}]
+
+
+def attempts(dsn: str) -> dict[int, int]:
+    with connect(dsn) as conn:
+        rows = conn.execute("select attempt, count(*) as n from campaign_message group by 1").fetchall()
+    return {row["attempt"]: row["n"] for row in rows}
+
+
+@pytest.mark.parametrize(
+    ("code", "paused"),
+    [(131048, {"same sender", "same template"}), (132015, {"same template"})],
+)
+def test_what_stops_the_sender_or_the_template_stops_the_other_campaigns_of_it(
+    dsn: str, simulator: Simulator, code: int, paused: set[str]
+) -> None:
+    subscribe(dsn, 300)
+    mine = approved(dsn, acme(), name="mine")
+    approved(dsn, acme(), run_key="run-2", name="same template", language="nl", max_messages_per_week=9)
+    approved(dsn, acme(), run_key="run-3", name="same sender", template="order_update")
+    approved(dsn, acme(), run_key="run-4", name="elsewhere", segment="vip_benelux", max_messages_per_week=9)
+    with connect(dsn) as conn:
+        conn.execute("update campaign set connection_id = 'another' where name = 'elsewhere'")
+    with ThreadPoolExecutor(1) as pool:
+        sending = pool.submit(run, dsn, mine.campaign_id, simulator, 100)
+        while not states(dsn, mine.campaign_id).get("accepted"):
+            pass
+        tell(dsn, "failed", code, share=1000)
+        assert sending.result(timeout=20).ended == "paused"
+    with connect(dsn) as conn:
+        rows = conn.execute("select name, state_reason from campaign where state = 'paused'").fetchall()
+    assert {row["name"] for row in rows} == {"mine", *paused}
+    for row in rows:
+        if row["name"] != "mine":
+            assert row["state_reason"].startswith(f"As campaign {mine.campaign_id}: ")
+
+
+def test_a_red_number_sends_no_marketing_and_a_yellow_one_half_as_fast(
+    dsn: str, simulator: Simulator
+) -> None:
+    subscribe(dsn, 200)
+    plan = approved(dsn, acme())
+    say = {"dsn": dsn, "connection_id": "cm_com_acme", "by": "ann"}
+    set_number_quality(**say, quality="RED")
+    assert run(dsn, plan.campaign_id, simulator).ended == "paused"
+    assert paused_because(dsn) == (
+        "The number's quality is RED, says ann: send no marketing until it is better, then resume"
+    )
+    assert simulator.stats()["messages"] == 0
+    set_number_quality(**say, quality="YELLOW")
+    resume(dsn=dsn, campaign_id=plan.campaign_id, now=datetime.now(UTC))
+    began = time.monotonic()
+    assert run(dsn, plan.campaign_id, simulator, 100).ended == "done"
+    assert time.monotonic() - began > 2.5, "200 messages at 50 a second"
+    assert simulator.stats()["max_per_second"] <= 52
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ MODELS: dict[str, type[models.Model]] = {
     "test_records": models.SeedRecord,
     "guard": models.Guard,
     "double_opt_in": models.DoubleOptIn,
+    "brakes": models.Brakes,
     "keywords": models.Keywords,
     "answers": models.Answers,
     "keep_media": models.KeepMedia,

@@ -18,14 +18,15 @@ _LISTS = ("templates", "data", "result", "results", "items")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Template:
-    """One template in one language; ``status`` in capitals as Meta writes it (APPROVED, PAUSED …), "" if
-    not told."""
+    """One template in one language; ``status`` and ``quality`` in capitals as Meta writes them (APPROVED,
+    PAUSED …; GREEN, YELLOW, RED), "" if not told."""
 
     namespace: str
     name: str
     language: str
     status: str
     category: str
+    quality: str = ""
     components: tuple[Mapping[str, Any], ...] = field(repr=False)
     raw: Mapping[str, Any] = field(repr=False)
 
@@ -71,6 +72,15 @@ def _template(row: Mapping[str, Any], raw: Mapping[str, Any]) -> Template:
         language=str(language),
         status=str(row.get("status") or "").upper(),
         category=str(row.get("category") or "").upper(),
+        quality=_quality(row),
         components=tuple(components) if isinstance(components, list) else (),
         raw=raw,
     )
+
+
+def _quality(row: Mapping[str, Any]) -> str:
+    """GREEN, YELLOW, RED or UNKNOWN under one of Meta's names (``quality_score: {"score": …}``), "" if not told."""
+    told = row.get("quality_score") or row.get("qualityScore") or row.get("quality")
+    if isinstance(told, Mapping):
+        told = told.get("score")
+    return str(told or "").upper()
