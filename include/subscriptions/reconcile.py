@@ -114,6 +114,7 @@ def _reconcile(
     last_event = queries.last_event(conn)
     queries.measure_staging(conn)
     queries.collect_changed(conn, entity=name, runs=ids)
+    queries.measure_incoming(conn)
     changed = {row["sync_run_id"]: row["records"] for row in queries.count_changed(conn)}
     new = queries.find_newcomers(conn, entity=name, **pads(key))
     queries.identify(conn)

@@ -82,7 +82,7 @@ where s.sync_run_id = any (:runs::bigint[])
 -- One row per number that is new to the entity, with the id it will have. Whoever was erased stays away (C11). The longer
 -- way to write a number is the one that is messaged where two are the same mobile (Brazil).
 create temporary table newcomer on commit drop as
-select nextval(pg_get_serial_sequence('subscription', 'id')) as id, n.*,
+select nextval('subscription_id_seq') as id, n.*,
        exists (select from suppression x where x.entity = :entity and x.person_hash = n.person_hash) as is_suppressed
 from (
     select distinct on (match_key) phone, match_key, country, time_zone,
@@ -95,30 +95,36 @@ where not exists (
     select from suppression x where x.entity = :entity and x.person_hash = n.person_hash and x.reason = 'erased'
 );
 
+-- name: measure_incoming()#
+-- Nobody else counts a temporary table's rows.
+analyze incoming (found_id);
+
 -- name: identify()!
 -- Every changed record with its person: null for a withdrawal without a number, and for the erased. In the order of the
 -- people, so that what is written next goes through tables and indexes once.
 -- `is_direct`: the only news of its person, and plain; nobody else's news is in the same record. Such news can be written
 -- down without reading the person's whole story again. Nearly all are.
 create temporary table identified on commit drop as
-with moved as materialized (
-    select known_subscription_id from incoming where known_subscription_id is not null and known_subscription_id is distinct from found_id
+with intricate as materialized (
+    select known_subscription_id as person from incoming
+    where known_subscription_id is not null and known_subscription_id is distinct from found_id
+    union all
+    select found_id from incoming where found_id is not null group by found_id having count(*) > 1
+), crowded as materialized (
+    select match_key from incoming where found_id is null and match_key is not null group by match_key having count(*) > 1
 ), repeated as materialized (
     select source, record_id from incoming group by source, record_id having count(*) > 1
 ), named as (
     select i.*, coalesce(i.found_id, n.id) as subscription_id,
-           i.is_plain and (i.known_at is not null or coalesce(not n.is_suppressed, false))
-           and not exists (select from repeated r where r.source = i.source and r.record_id = i.record_id) as is_single
+           coalesce(i.is_plain and (i.source, i.record_id) not in (select source, record_id from repeated)
+                    and case when i.found_id is null then not n.is_suppressed and i.match_key not in (select match_key from crowded)
+                             else i.known_at is not null and i.found_id not in (select person from intricate)
+                        end, false) as is_direct
     from incoming i
     left join newcomer n on i.found_id is null and n.match_key = i.match_key
 )
-select n.*,
-       n.is_single and n.subscription_id is not null and count(*) over person = 1
-       and not exists (select from moved m where m.known_subscription_id = n.subscription_id) as is_direct,
-       case when n.is_single and not n.is_known_event
-            then nextval(pg_get_serial_sequence('consent_event', 'id')) end as event_id
+select n.*, case when n.is_direct and not n.is_known_event then nextval('consent_event_id_seq') end as event_id
 from named n
-window person as (partition by n.subscription_id order by n.subscription_id)
 order by n.subscription_id;
 
 -- name: measure_identified()#
@@ -158,7 +164,7 @@ select i.event_id, i.subscription_id, case when i.consent then 'grant' else 'wit
 from identified i
 left join consent_wording w on w.entity = :entity and w.wording_id = i.wording_id and w.language = i.language
 where i.is_direct and i.event_id is not null
-on conflict do nothing;
+on conflict (occurred_at, subscription_id, action, source, source_record_id) do nothing;
 
 -- name: add_events(default_language, entity)!
 -- The ledger's new rows for all other news. An event that is known is left alone, so a record may come any number of times.

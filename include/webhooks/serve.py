@@ -44,6 +44,7 @@ def serve(dsn: str, *, host: str, port: int) -> None:
         log_level="warning",
         server_header=False,
         date_header=False,
+        proxy_headers=False,  # nothing here asks who the client is
         limit_concurrency=CONNECTIONS,
         timeout_keep_alive=75,
         timeout_graceful_shutdown=20,

@@ -9,27 +9,33 @@ import psycopg
 from psycopg.rows import dict_row
 
 from include.subscriptions import rebuild, withdraw
-from tests.subscriptions.test_rules import BEGIN, BRAND, NOW, SOURCES, Store, Version, decided, deliver
+from tests.subscriptions.test_rules import BEGIN, BRAND, NOW, STATES, Said, Store, decided, deliver_files
 
 ONE = "+32470000000"
 
 
-def faithful(dice: random.Random, records: int) -> list[Version]:
+def faithful(dice: random.Random, people: int) -> list[Said]:
     """Versions of records that keep their number, now and then saying again what they said before."""
-    versions = []
-    for place in range(records):
-        for day in dice.sample(range(12), dice.randrange(1, 7)):
-            name = f"n{dice.randrange(5)}"
-            versions.append(Version(SOURCES[place % 2], str(place), place, 0, dice.random() < 0.6, day, name))
-    return versions
+    return [
+        Said(
+            ("shop", "desk")[place % 2],
+            str(place),
+            place,
+            0,
+            "grant" if dice.random() < 0.6 else "withdraw",
+            day,
+            f"n{dice.randrange(5)}",
+        )
+        for place in range(people)
+        for day in dice.sample(range(8), dice.randrange(1, 6))
+    ]
 
 
 def test_it_is_what_the_rules_say_and_what_the_ledger_says(store: Store) -> None:
     dice = random.Random(5)
-    versions = faithful(dice, 2_000)
-    deliver(store, versions, dice)
-    found = store.rows("select phone, status, status_at from subscription")
-    assert {row["phone"]: (row["status"], row["status_at"]) for row in found} == decided(versions)
+    said = faithful(dice, 2_000)
+    deliver_files(store, said, dice)
+    assert {row["phone"]: (row["status"], row["status_at"]) for row in store.rows(STATES)} == decided(said)
     assert store.value("select count(*) from subscription where records = 1") == 2_000
     assert (
         store.value(
@@ -48,12 +54,13 @@ def test_it_is_what_the_rules_say_and_what_the_ledger_says(store: Store) -> None
         assert rebuild(conn, BRAND, now=NOW) == 0
 
 
-def version(*, consent: bool, day: int, name: str = "An") -> tuple[str, ...]:
-    return Version("shop", "1", 0, 0, consent, day, name).row()
+def row(place: int, what: str, day: int, name: str = "An") -> tuple[str, ...]:
+    said = Said("shop", str(place), place, 0, "grant", day)
+    return (said.record, said.phone, what, said.at.isoformat(), "nl", name, "")
 
 
 def test_a_newer_yes_does_not_overtake_a_stop_that_came_by_reply(store: Store) -> None:
-    store.sync(BRAND, [version(consent=True, day=1)])
+    store.sync(BRAND, [row(0, "yes", 1)])
     person = store.value("select id from subscription")
     with psycopg.connect(store.dsn, row_factory=dict_row) as conn:
         withdraw(
@@ -65,10 +72,10 @@ def test_a_newer_yes_does_not_overtake_a_stop_that_came_by_reply(store: Store) -
             source_record_id="m1",
             method="keyword",
         )
-    store.sync(BRAND, [version(consent=True, day=3, name="Ann")])
+    store.sync(BRAND, [row(0, "yes", 3, "Ann")])
     assert store.people() == {ONE: "unsubscribed"}
     assert store.value("select attributes ->> 'first_name' from subscription") == "Ann"
-    store.sync(BRAND, [version(consent=True, day=7, name="Ann")])
+    store.sync(BRAND, [row(0, "yes", 7, "Ann")])
     assert store.people() == {ONE: "subscribed"}
     assert store.value("select count(*) from suppression") == 0
 
@@ -81,12 +88,8 @@ def test_the_guard_counts_what_is_written_directly(store: Store) -> None:
             )
         }
     )
-    everybody = [
-        (Version("shop", str(place), place, 0, consent=True, day=1, name="An"), place) for place in range(20)
-    ]
-    store.sync(brand, [each.row() for each, _ in everybody])
-    gone = [each._replace(consent=place >= 5, day=2).row() for each, place in everybody]
-    held = store.sync(brand, gone)
+    store.sync(brand, [row(place, "yes", 1) for place in range(20)])
+    held = store.sync(brand, [row(place, "yes" if place >= 5 else "no", 2) for place in range(20)])
     assert held.state == "held"
     assert held.guard is not None
     assert held.guard.opted_out == 5
