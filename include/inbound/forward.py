@@ -99,7 +99,8 @@ class EmailForwarder:
             f"Message: {reply.reference or 'none'}",
         ]
         try:
-            self.send(f"{self.label}: WhatsApp {reply.kind}{about}", "\n".join(lines))
+            # One line: what a campaign is called must not become a header of its own.
+            self.send(" ".join(f"{self.label}: WhatsApp {reply.kind}{about}".split()), "\n".join(lines))
         except OSError as error:
             raise ForwardFailed(type(error).__name__) from None
 

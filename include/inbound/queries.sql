@@ -1,24 +1,27 @@
 -- name: find(entities, match_key, month, campaign_id, subscription_id, attempt, occurred_at)
 -- Whom a message is from and what it answers, best first: the message it names; the last one sent to the number within
--- a week; the number alone. Several entities can share one sender. Read only.
+-- a week (a reply can be here before the gateway's own answer: then it left when it was claimed); the number alone.
+-- Several entities can share one sender. Read only.
 with by_number as (
     select id, entity from subscription where entity = any(:entities::text[]) and match_key = :match_key
 )
 select c.entity, coalesce(n.id, m.subscription_id) as subscription_id, m.subscription_id as addressee, m.month,
-       m.campaign_id, m.reference, m.language, 1 as preference, m.accepted_at
+       m.campaign_id, m.reference, m.language, 1 as preference, coalesce(m.accepted_at, m.claimed_at) as sent_at
 from campaign_message m
 join campaign c on c.id = m.campaign_id and c.entity = any(:entities::text[])
 left join by_number n on n.entity = c.entity
 where m.month = :month::integer and m.campaign_id = :campaign_id::bigint and m.subscription_id = :subscription_id::bigint
   and :attempt::integer <= m.attempt and m.state <> 'excluded'
 union all
-(select n.entity, n.id, m.subscription_id, m.month, m.campaign_id, m.reference, m.language, 2, m.accepted_at
+(select n.entity, n.id, m.subscription_id, m.month, m.campaign_id, m.reference, m.language, 2,
+        coalesce(m.accepted_at, m.claimed_at)
  from by_number n join campaign_message m on m.subscription_id = n.id
- where m.accepted_at between :occurred_at::timestamptz - interval '7 days' and :occurred_at::timestamptz + interval '5 minutes'
- order by m.accepted_at desc limit 1)
+ where coalesce(m.accepted_at, m.claimed_at) between :occurred_at::timestamptz - interval '7 days'
+                                                 and :occurred_at::timestamptz + interval '5 minutes'
+ order by coalesce(m.accepted_at, m.claimed_at) desc limit 1)
 union all
 select n.entity, n.id, null, null, null, null, null, 3, null from by_number n
-order by preference, accepted_at desc nulls last;
+order by preference, sent_at desc nulls last;
 
 -- name: same_through_other_door(entity, subscription_id, text, occurred_at, source)^
 -- The row of a message that the other door showed already: same person, same text, two minutes apart at most. Locks it.

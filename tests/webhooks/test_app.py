@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
@@ -138,6 +139,18 @@ def test_the_platforms_own_switch_is_obeyed(webhook: WebhookProcess, ledger: Any
     assert reasons() == ["opted_out"], "they had never said yes: only the flag is lifted"
     row = ledger.execute("select status from subscription where id = %s", (person,)).fetchone()
     assert row["status"] == "unsubscribed"
+
+
+def test_a_reply_may_be_here_before_the_gateways_own_answer(webhook: WebhookProcess, ledger: Any) -> None:
+    sent_at = datetime(2026, 11, 22, 10, 29, tzinfo=UTC)
+    [reference] = add_messages(
+        ledger, add_campaign(ledger), add_people(ledger, 1), state="sending", sent_at=sent_at
+    )
+    assert webhook.post(reply("Wanneer zijn jullie open?"), f"/{SECRET}/inbound") == 200
+    assert message(ledger, reference)["replied_at"] is not None
+    assert webhook.post(status(reference, "0")) == 200
+    linked = ledger.execute("select reference from inbound_message").fetchone()
+    assert linked["reference"] == reference
 
 
 def test_strangers_get_nothing(webhook: WebhookProcess, ledger: Any) -> None:

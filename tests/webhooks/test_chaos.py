@@ -24,7 +24,7 @@ ACME = load_entity("acme")
 def test_repeats_disorder_losses_and_a_crash_end_in_the_truth(migrated_database: str) -> None:
     with (
         running_webhook(migrated_database) as first,
-        running_simulator(speed=1200, webhook_url=f"{first.url}/status") as simulator,
+        running_simulator(speed=40_000, webhook_url=f"{first.url}/status") as simulator,
         connect(migrated_database) as conn,
     ):
         conn.autocommit = True
@@ -37,7 +37,7 @@ def test_repeats_disorder_losses_and_a_crash_end_in_the_truth(migrated_database:
                 "disorder_share": 0.5,
                 "missing_share": 0.01,
                 "late_share": 0.1,
-                "late": 3600,
+                "late": 2 * 86_400,  # days, of which the simulator makes seconds
             }
         )
         people = add_people(conn, PEOPLE)

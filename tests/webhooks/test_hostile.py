@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import schemathesis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -78,6 +79,79 @@ def test_any_query_is_acknowledged(process: WebhookProcess, query: str) -> None:
 @given(path=st.text(st.characters(min_codepoint=33, max_codepoint=126, exclude_characters="#?"), max_size=60))
 def test_any_other_path_is_not_found(process: WebhookProcess, path: str) -> None:
     assert process.post("{}", f"/{path}x") == 404
+
+
+def test_schemathesis_finds_no_500(process: WebhookProcess) -> None:
+    """CM.com's shapes as a schema: what fits it, what nearly fits it, and parameters of every kind."""
+    text = {"type": "string"}
+    report = {
+        "type": "object",
+        "properties": {
+            "received": text,
+            "reference": {"enum": ["202611c1s1a1", "202611c1s2a1", "x"]},
+            "to": text,
+            "status": {"type": "object", "properties": {"code": {"enum": list("012349")}, "errorCode": text}},
+        },
+        "required": ["reference", "status"],
+    }
+    number = {
+        "type": "object",
+        "properties": {"number": {"type": "string", "pattern": r"^(00|\\+)\\d{9,12}$"}},
+    }
+    bodies = {
+        "status": {
+            "type": "object",
+            "properties": {"messages": {"type": "object", "properties": {"msg": report}}},
+        },
+        "inbound": {
+            "type": "object",
+            "properties": {
+                "from": number,
+                "message": {"type": "object", "properties": {"text": text}},
+                "timeUtc": text,
+            },
+            "required": ["from", "message"],
+        },
+        "optin": {"type": "array", "items": {"type": "object"}},
+    }
+    answers = {"responses": {"200": {"description": "taken"}}}
+    paths: dict[str, Any] = {
+        f"/{SECRET}/{name}": {
+            "post": answers
+            | {"requestBody": {"required": True, "content": {"application/json": {"schema": body}}}}
+        }
+        for name, body in bodies.items()
+    }
+    fields = ("reference", "received", "statuscode", "errorcode", "errordescription")
+    query = [{"name": name, "in": "query", "schema": text} for name in fields]
+    paths[f"/{SECRET}/status"]["get"] = answers | {"parameters": query}
+    token = {"name": "token", "in": "path", "required": True, "schema": text}
+    agent = {"name": "User-Agent", "in": "header", "schema": text}
+    paths["/l/{token}"] = {"get": answers | {"parameters": [token, agent]}}
+    schema = schemathesis.openapi.from_dict(
+        {"openapi": "3.0.0", "info": {"title": "webhook", "version": "1"}, "paths": paths}
+    )
+    codes: dict[str, set[int]] = {}
+    for found in schema.get_all_operations():
+        operation = found.ok()
+        strategies = [operation.as_strategy(generation_mode=mode) for mode in schemathesis.GenerationMode]
+
+        @settings(
+            max_examples=40,
+            deadline=None,
+            derandomize=True,
+            database=None,
+            suppress_health_check=list(HealthCheck),
+        )
+        @given(case=st.one_of(strategies))
+        def try_it(case: schemathesis.Case) -> None:
+            answer = case.call(base_url=f"http://127.0.0.1:{process.port}")
+            codes.setdefault(case.operation.path, set()).add(answer.status_code)
+
+        try_it()
+    assert set().union(*codes.values()) <= {200, 400, 404, 405}, codes
+    assert codes[f"/{SECRET}/status"] >= {200}
+    assert 404 in codes["/l/{token}"]
 
 
 def test_the_log_of_all_that_says_nothing_of_it(process: WebhookProcess) -> None:
