@@ -33,6 +33,10 @@ app.add_typer(db, name="db")
 app.add_typer(campaign, name="campaign")
 rates = typer.Typer(no_args_is_help=True, help="What a delivered message costs, by country and category.")
 app.add_typer(rates, name="rates")
+subscriptions = typer.Typer(no_args_is_help=True, help="The table of people and their consent.")
+app.add_typer(subscriptions, name="subscriptions")
+optouts = typer.Typer(no_args_is_help=True, help="Word of opt-outs on its way back to the sources.")
+app.add_typer(optouts, name="optouts")
 app.command()(simulator)
 
 
@@ -285,6 +289,68 @@ def rates_show() -> None:
         typer.echo("No rate is loaded: see `whatsapp rates load --help`.")
 
 
+@subscriptions.command("rebuild")
+def subscriptions_rebuild(
+    entity: str,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Count only.")] = False,  # noqa: FBT002
+) -> None:
+    """Compute everybody's state anew from the consent ledger; nobody differs unless somebody wrote past it."""
+    from include.subscriptions import rebuild
+
+    def compute() -> int:
+        with connect(dsn_from_environment(), application="whatsapp rebuild") as conn:
+            require_current(conn)
+            differed = rebuild(conn, load_entity(entity), now=datetime.now(UTC))
+            if dry_run:
+                conn.rollback()
+            return differed
+
+    differed = _or_fail(compute)
+    done = "would be brought in line" if dry_run else "are brought in line"
+    typer.echo(
+        f"{entity}: {differed} people differ from the ledger and {done}."
+        if differed
+        else f"{entity}: the table is what the ledger says."
+    )
+
+
+@optouts.command("status")
+def optouts_status(entity: str) -> None:
+    """Print how many opt-outs each source has still to hear of, and since when. Exit code 1 when one was given up."""
+    from include.subscriptions import backlog
+
+    def read() -> list[dict[str, Any]]:
+        with connect(dsn_from_environment(), application="whatsapp optouts") as conn:
+            require_current(conn)
+            return backlog(conn, entity, now=datetime.now(UTC))
+
+    rows = _or_fail(read)
+    if not rows:
+        typer.echo("Every source knows of every opt-out.")
+    for row in rows:
+        since = f" since {row['oldest']:%Y-%m-%d %H:%M} UTC" if row["oldest"] else ""
+        problem = f"; last problem: {row['problem']}" if row["problem"] else ""
+        typer.echo(
+            f"{row['source']}: {row['due']} waiting{since}, {row['given_up']} given up, {row['told']} told in 24 hours"
+            f"{problem}"
+        )
+    if any(row["given_up"] for row in rows):
+        _fail(f"Remove the cause, then: whatsapp optouts retry {entity}")
+
+
+@optouts.command("retry")
+def optouts_retry(
+    entity: str, source: Annotated[str | None, typer.Option(help="One source; all when left out.")] = None
+) -> None:
+    """Tell again what was given up, with the next run of propagate_optouts."""
+    from include.subscriptions import retry
+
+    taken_up = _or_fail(
+        lambda: retry(entity, source=source, dsn=dsn_from_environment(), now=datetime.now(UTC))
+    )
+    typer.echo(f"{taken_up} opt-out(s) are due again.")
+
+
 def _change(verb: str, campaign_id: int, **options: Any) -> None:
     from include.campaigns import states
 
@@ -310,7 +376,7 @@ def _who() -> str:
 def _or_fail(action: Callable[[], T]) -> T:
     try:
         return action()
-    except (DatabaseUnavailable, SchemaOutOfDate) as problem:
+    except (DatabaseUnavailable, SchemaOutOfDate, EntityProblems) as problem:
         _fail(str(problem))
 
 

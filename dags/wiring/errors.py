@@ -55,7 +55,7 @@ def _final() -> tuple[type[Exception], ...]:
     from include.entities import EntityProblems
     from include.optins import SourceProblem
     from include.privacy import PersonUnknown
-    from include.subscriptions import SuppressionKeyProblem, WordingChanged
+    from include.subscriptions import ConsentDiffers, SuppressionKeyProblem, WordingChanged
 
     return (
         CmComError,
@@ -64,6 +64,7 @@ def _final() -> tuple[type[Exception], ...]:
         EntityProblems,
         SourceProblem,
         PersonUnknown,
+        ConsentDiffers,
         SuppressionKeyProblem,
         WordingChanged,
     )

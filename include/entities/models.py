@@ -150,6 +150,7 @@ class Schedules(Model):
     confirm_optins: Cron | None = "*/15 * * * *"
     pull_message_logs: Cron | None = "*/10 * * * *"
     propagate_optouts: Cron | None = "*/15 * * * *"
+    compare_optins: Cron | None = "15 3 * * *"
     refresh_reports: Cron | None = "*/5 * * * *"
     privacy: Cron | None = "30 2 * * *"
 
@@ -276,7 +277,22 @@ class OptOutBack(Model):
     path: str | None = Field(default=None, description="http: path with {record_id}")
     method: Literal["POST", "PUT", "PATCH", "DELETE"] = "PUT"
     body: dict[str, Any] = Field(default_factory=dict)
+    batch: int = Field(
+        default=1,
+        ge=1,
+        le=1000,
+        description="http: people in one request; the body's list is repeated for each",
+    )
     folder: str | None = Field(default=None, description="file: where the dated delta file is written")
+
+    @model_validator(mode="after")
+    def _one_list(self) -> Self:
+        lists = [value for value in self.body.values() if isinstance(value, list)]
+        if self.batch > 1 and (len(lists) != 1 or len(lists[0]) != 1):
+            raise ValueError("a batch needs one list in body, with one item that is repeated for each person")
+        if self.batch > 1 and "{" in (self.path or ""):
+            raise ValueError("the path of a batch speaks of no person: put {record_id} into the body's list")
+        return self
 
 
 class Contract(Model):
@@ -324,6 +340,10 @@ class Source(Model):
         default=60, ge=0, description="pull this much again, for rows that were committed late"
     )
     optout: OptOutBack | None = None
+    compare: bool | None = Field(
+        default=None,
+        description="whether it is compared with our table once a day; left out: where its kind tells what it holds",
+    )
     options: dict[str, Any] = Field(
         default_factory=dict, description="what the kind needs: query, path, paging …"
     )

@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
+import psycopg
 from fastapi import APIRouter, Query, Request, Response
 
 from include.pages.rendering import render
 from include.pages.store import NO_TIMEOUT, download, may_read, readable_entities, reading
-from include.reports.optins import optins, rejects, rejects_csv
+from include.reports.optins import differences_csv, optins, rejects, rejects_csv, untold_csv
 
 router = APIRouter(prefix="/optins")
 REJECTS_OF = timedelta(days=90)
+LATE = timedelta(hours=1)  # four cycles of propagate_optouts
 Name = Annotated[str, Query(max_length=60)]
 
 
 @router.get("")
 def optin_list(request: Request) -> Response:
     """Every entity that the reader may see: people by status, rejected records, syncs."""
-    since = datetime.now(UTC) - REJECTS_OF
+    now = datetime.now(UTC)
     with reading(request) as conn:
         names = readable_entities(request, conn)
-        entities = [{"name": name, **optins(conn, name, since=since)} for name in names]
-    values = {"tab": "optins", "entities": entities, "days": REJECTS_OF.days}
+        entities = [{"name": name, **optins(conn, name, since=now - REJECTS_OF, now=now)} for name in names]
+    values = {"tab": "optins", "entities": entities, "days": REJECTS_OF.days, "late": now - LATE}
     return render(request, "optins.html", values)
 
 
@@ -56,12 +58,33 @@ def reject_list(
 @router.get("/{entity}/rejects.csv")
 def reject_csv(request: Request, entity: str) -> Response:
     """All of them as a file."""
+    since = datetime.now(UTC) - REJECTS_OF
+    return _file(
+        request, entity, lambda conn: rejects_csv(conn, entity, since=since), f"rejected-records-{entity}.csv"
+    )
+
+
+@router.get("/{entity}/optouts.csv")
+def untold(request: Request, entity: str) -> Response:
+    """The opt-outs that a source has not taken, for whoever tells it by hand."""
+    return _file(request, entity, lambda conn: untold_csv(conn, entity), f"optouts-not-told-{entity}.csv")
+
+
+@router.get("/{entity}/differences.csv")
+def differences(request: Request, entity: str) -> Response:
+    """The records of which a source says something else than we know."""
+    return _file(request, entity, lambda conn: differences_csv(conn, entity), f"differences-{entity}.csv")
+
+
+def _file(
+    request: Request, entity: str, write: Callable[[psycopg.Connection[Any]], Iterator[bytes]], name: str
+) -> Response:
     may_read(request, entity)
     with reading(request):
         pass  # a database that is down is an answer of its own, not a file that ends early
 
     def rows() -> Iterator[bytes]:
         with reading(request, timeout=NO_TIMEOUT) as conn:
-            yield from rejects_csv(conn, entity, since=datetime.now(UTC) - REJECTS_OF)
+            yield from write(conn)
 
-    return download(rows(), f"rejected-records-{entity}.csv")
+    return download(rows(), name)

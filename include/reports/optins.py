@@ -11,21 +11,25 @@ from psycopg import ClientCursor
 
 from include.database import named_sql
 from include.reports.rollup import Row
+from include.subscriptions import backlog
 
 SQL = named_sql(__file__, "optins.sql")
 
 
 def optins(
-    conn: psycopg.Connection[Any], entity: str, *, since: datetime, runs: int = 30
+    conn: psycopg.Connection[Any], entity: str, *, since: datetime, now: datetime, runs: int = 30
 ) -> dict[str, list[Row]]:
     """The entity's syncs, in the caller's transaction.
 
-    `{"statuses": people by status, "runs": newest pulls, "rejects": records by source and reason since `since`}`.
+    `{"statuses": people by status, "runs": newest pulls, "rejects": records by source and reason since `since`,
+    "outbox": word of opt-outs back to the sources, "comparisons": each source as last compared with our table}`.
     """
     return {
         "statuses": list(SQL.statuses(conn, entity=entity)),
         "runs": list(SQL.runs(conn, entity=entity, most=runs)),
         "rejects": list(SQL.rejects_by_reason(conn, entity=entity, since=since)),
+        "outbox": backlog(conn, entity, now=now),
+        "comparisons": list(SQL.comparisons(conn, entity=entity)),
     }
 
 
@@ -62,8 +66,21 @@ def rejects(
 
 def rejects_csv(conn: psycopg.Connection[Any], entity: str, *, since: datetime) -> Iterator[bytes]:
     """A CSV of the records not taken: source, the source's own record id, reason, detail, when, run."""
-    where = {"entity": entity, "since": since}
-    text = ClientCursor(conn).mogrify(SQL.rejects_export.sql, where).rstrip("; \n")
+    return _csv(conn, SQL.rejects_export.sql, {"entity": entity, "since": since})
+
+
+def untold_csv(conn: psycopg.Connection[Any], entity: str) -> Iterator[bytes]:
+    """A CSV of the opt-outs that a source has not taken yet: source, its own record id, since when, state, why."""
+    return _csv(conn, SQL.untold_export.sql, {"entity": entity})
+
+
+def differences_csv(conn: psycopg.Connection[Any], entity: str) -> Iterator[bytes]:
+    """A CSV of the records of which a source says something else than we know, alerts first."""
+    return _csv(conn, SQL.differences_export.sql, {"entity": entity})
+
+
+def _csv(conn: psycopg.Connection[Any], query: str, where: dict[str, Any]) -> Iterator[bytes]:
+    text = ClientCursor(conn).mogrify(query, where).rstrip("; \n")
     with (
         conn.cursor() as cursor,
         cursor.copy(f"copy ({text}) to stdout (format csv, header)".encode()) as copy,

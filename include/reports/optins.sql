@@ -30,7 +30,7 @@ set people = excluded.people, consent_event_id = excluded.consent_event_id, refr
 
 -- name: runs(entity, most)
 -- The newest pulls.
-select id, source, state, started_at, finished_at, watermark, pulled, staged, rejected, outcome, problem
+select id, source, state, started_at, finished_at, watermark, pulled, staged, rejected, outcome, problem, released_by
 from sync_run
 where entity = :entity
 order by id desc
@@ -69,3 +69,25 @@ select distinct on (r.source, coalesce(r.record_id, r.id::text))
 from rejected_record r
 where r.entity = :entity and r.rejected_at >= :since
 order by r.source, coalesce(r.record_id, r.id::text), r.id desc;
+
+-- name: comparisons(entity)
+-- Each source as it was last compared with our table. Read only.
+select source, compared_at, records, alerts, differences from optin_comparison where entity = :entity order by source;
+
+-- name: untold_export(entity)
+-- Opt-outs that a source has not taken, ready for a spreadsheet.
+select spreadsheet_text(o.source) as source, spreadsheet_text(o.source_record_id) as record_id, utc_text(e.occurred_at) as said_at,
+       o.state, o.attempts, spreadsheet_text(o.problem) as problem
+from optout_outbox o
+join consent_event e on e.id = o.consent_event_id
+where o.entity = :entity and o.state <> 'done'
+order by o.source, o.id;
+
+-- name: differences_export(entity)
+-- What the last comparisons found, ready for a spreadsheet.
+select spreadsheet_text(d.source) as source, spreadsheet_text(d.record_id) as record_id, d.difference, d.is_alert,
+       utc_text(d.said_there_at) as said_there_at, utc_text(d.said_here_at) as said_here_at,
+       utc_text(d.compared_at) as compared_at
+from optin_difference d
+where d.entity = :entity
+order by not d.is_alert, d.source, d.difference, d.record_id;

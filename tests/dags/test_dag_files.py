@@ -20,6 +20,7 @@ VERBS = {
     "send_campaign",
     "pull_message_logs",
     "propagate_optouts",
+    "compare_optins",
     "refresh_reports",
     "privacy",
 }

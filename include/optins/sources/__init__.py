@@ -11,6 +11,9 @@ A kind whose sources can be told of an opt-out has a second verb, that is safe t
 
     def tell(source: Source, access, optouts: Sequence[OptOut], now: datetime) -> list[Told]      (one answer for each)
 
+A kind whose `fetch` without `since` gives what a source holds at that moment says `SHOWS_PRESENT_STATE = True`: its
+sources are compared with our table once a day.
+
 A team's own kind is a module of the same form in the folder `kinds` beside its entities; nothing else needs to know it.
 """
 
@@ -45,6 +48,7 @@ __all__ = [
     "is_built_in",
     "kind",
     "kinds",
+    "shows_present_state",
     "teller",
 ]
 
@@ -75,6 +79,13 @@ def kind(name: str) -> SourceKind:
     if path.parent == OURS:
         return cast("SourceKind", importlib.import_module(f"{__name__}.{name}"))
     return cast("SourceKind", _own_module(name, path))
+
+
+def shows_present_state(source: Source) -> bool:
+    """Whether reading the whole source tells what it holds now; its YAML may say so or not (`compare`)."""
+    if source.compare is not None:
+        return source.compare
+    return bool(getattr(kind(source.kind), "SHOWS_PRESENT_STATE", False))
 
 
 def teller(source: Source) -> Callable[[Source, Any, Sequence[OptOut], datetime], list[Told]]:

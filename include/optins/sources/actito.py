@@ -31,10 +31,14 @@ from include.optins.sources import http
 from include.optins.sources.errors import SourceRefused, SourceShapeChanged, SourceUnavailable
 from include.optins.sources.http import HttpAccess
 from include.optins.sources.optouts import OptOut, Told
+from include.optins.sources.own import Metered
 
 CALLS, WINDOW = 100, 60.0  # calls in so many seconds
 MARGIN = 60.0  # a token is replaced so many seconds before its end
 BATCH = 20_000  # opt-outs told at once; one bulk file holds them
+SINGLE = 1_000  # opt-outs told one by one at once: ten minutes at Actito's pace
+BULK_CALLS = 24  # in 24 hours, for each table (developers.actito.com, limits)
+SHOWS_PRESENT_STATE = True
 
 
 def fetch(source: Source, access: HttpAccess, since: datetime | None) -> Iterator[pd.DataFrame]:
@@ -42,16 +46,29 @@ def fetch(source: Source, access: HttpAccess, since: datetime | None) -> Iterato
     return http.fetch(_as_http(source), _with_token(access), since)
 
 
-def tell(source: Source, access: HttpAccess, optouts: Sequence[OptOut], now: datetime) -> list[Told]:  # noqa: ARG001
+def tell(
+    source: Source,
+    access: HttpAccess | Metered,
+    optouts: Sequence[OptOut],
+    now: datetime,  # noqa: ARG001 - every kind is told in one way
+) -> list[Told]:
     """Unsubscribe the profiles one by one, or by one bulk import where that is set up and there are many.
 
-    Both set a state, so that a repeat changes nothing.
+    Both set a state, so that a repeat changes nothing. Where the day's bulk calls are used up, or there is no import,
+    the first `SINGLE` are told one by one and the others later.
     """
     bulk = source.options.get("bulk")
-    with open_client(access) as client:
-        if bulk and len(optouts) > int(bulk.get("above", 100)):
-            return _tell_in_bulk(source, client, optouts, str(bulk["etl"]))
-        return [_tell_one(source, client, optout) for optout in optouts]
+    metered = access if isinstance(access, Metered) else Metered(access, lambda: True)
+    with open_client(metered.access) as client:
+        if bulk and len(optouts) > int(bulk.get("above", 100)) and metered.take():
+            try:
+                return _tell_in_bulk(source, client, optouts, str(bulk["etl"]))
+            except http.TryAgain as refused:
+                if refused.status != httpx.codes.TOO_MANY_REQUESTS:
+                    raise
+                # Its own count of the day differs from ours: the single calls have another limit.
+        told = [_tell_one(source, client, optout) for optout in optouts[:SINGLE]]
+    return told + [Told("waits for its turn", later=True) for _ in optouts[SINGLE:]]
 
 
 def _tell_one(source: Source, client: httpx.Client, optout: OptOut) -> Told:

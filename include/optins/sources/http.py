@@ -19,6 +19,7 @@ import pandas as pd
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
 
 from include.entities import Source
+from include.entities.models import OptOutBack
 from include.optins.sources.errors import SourceRefused, SourceShapeChanged, SourceUnavailable
 from include.optins.sources.frames import CHUNK, columns_read, frame, require_fields
 from include.optins.sources.optouts import OptOut, Told
@@ -26,6 +27,7 @@ from include.optins.sources.paging import pager, path_value
 
 logger = logging.getLogger(__name__)
 
+SHOWS_PRESENT_STATE = True
 ATTEMPTS = 6
 LONGEST_WAIT = 120.0
 
@@ -47,12 +49,13 @@ class HttpAccess:
         )
 
 
-class _TryAgain(SourceUnavailable):
-    """An answer that says `not now`; `after` seconds if the source named a time."""
+class TryAgain(SourceUnavailable):
+    """An answer that says `not now`; `after` seconds if the source named a time. No `status`: there was no answer."""
 
-    def __init__(self, message: str, after: float | None = None) -> None:
+    def __init__(self, message: str, after: float | None = None, status: int | None = None) -> None:
         super().__init__(message)
         self.after = after
+        self.status = status
 
 
 class Rejected(SourceShapeChanged):
@@ -91,29 +94,55 @@ def fetch(source: Source, access: HttpAccess, since: datetime | None) -> Iterato
 
 
 def tell(source: Source, access: HttpAccess, optouts: Sequence[OptOut], now: datetime) -> list[Told]:  # noqa: ARG001
-    """One request of `optout.method` to `optout.path` for each; `{record_id}` and `{occurred_at}` are filled in.
+    """Requests of `optout.method` to `optout.path`: one for each opt-out, or for every `optout.batch` of them.
 
-    A record that the API does not know or refuses is a problem of that record alone.
+    `{record_id}` and `{occurred_at}` are filled in. A record that the API does not know or refuses is a problem of that
+    record alone: a refused batch is told one by one.
     """
-    with access.client() as client:
-        return [_tell_one(source, client, optout) for optout in optouts]
-
-
-def _tell_one(source: Source, client: httpx.Client, optout: OptOut) -> Told:
     way = source.optout
     if way is None or way.path is None:
         raise SourceShapeChanged(f"Source {source.name!r}: optout.path is missing in its YAML.")
-    occurred_at = optout.occurred_at.astimezone(UTC).isoformat().replace("+00:00", "Z")
-    url = way.path.format(record_id=quote(optout.record_id, safe=""), occurred_at=quote(occurred_at, safe=""))
-    values = {"record_id": optout.record_id, "occurred_at": occurred_at}
+    told: list[Told] = []
+    with access.client() as client:
+        for first in range(0, len(optouts), way.batch):
+            several = optouts[first : first + way.batch]
+            answer = _tell(source, client, way, several)
+            if answer.problem and len(several) > 1:
+                told += [_tell(source, client, way, [one]) for one in several]
+            else:
+                told += [answer] * len(several)
+    return told
+
+
+def _tell(source: Source, client: httpx.Client, way: OptOutBack, optouts: Sequence[OptOut]) -> Told:
+    people = [
+        {
+            "record_id": optout.record_id,
+            "occurred_at": optout.occurred_at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+        }
+        for optout in optouts
+    ]
+    url = (way.path or "").format(**{name: quote(value, safe="") for name, value in people[0].items()})
     body = {
-        name: value.format(**values) if isinstance(value, str) else value for name, value in way.body.items()
+        name: [_filled(value[0], person) for person in people]
+        if way.batch > 1 and isinstance(value, list)
+        else _filled(value, people[0])
+        for name, value in way.body.items()
     }
     try:
         send(source, client, way.method, url, json=body)
     except Rejected as rejected:
         return Told(f"HTTP {rejected.status}", final=True)
     return Told()
+
+
+def _filled(value: Any, person: Mapping[str, str]) -> Any:
+    """A value of the body with its braces filled in, however deep they are."""
+    if isinstance(value, str):
+        return value.format(**person)
+    if isinstance(value, Mapping):
+        return {name: _filled(inner, person) for name, inner in value.items()}
+    return [_filled(inner, person) for inner in value] if isinstance(value, list) else value
 
 
 def send(source: Source, client: httpx.Client, method: str, url: str, **arguments: Any) -> httpx.Response:
@@ -145,7 +174,7 @@ def _pages(source: Source, client: httpx.Client, parameters: dict[str, Any]) -> 
 def _retrying(function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
     """Call with retries for what may pass. Raises SourceProblem."""
     attempts = Retrying(
-        retry=retry_if_exception_type(_TryAgain), stop=stop_after_attempt(ATTEMPTS), wait=_wait, reraise=True
+        retry=retry_if_exception_type(TryAgain), stop=stop_after_attempt(ATTEMPTS), wait=_wait, reraise=True
     )
     return attempts(function, *arguments, **named)
 
@@ -157,7 +186,7 @@ def _json(source: Source, client: httpx.Client, url: str, query: dict[str, Any])
         return response.json()
     except ValueError:
         # An HTML page with status 200 is how gateways say "under maintenance".
-        raise _TryAgain(f"Source {source.name!r} answered with something that is not JSON.") from None
+        raise TryAgain(f"Source {source.name!r} answered with something that is not JSON.") from None
 
 
 def _send_once(
@@ -166,7 +195,7 @@ def _send_once(
     try:
         response = client.request(method, url, **arguments)
     except (httpx.TransportError, httpx.DecodingError) as error:
-        raise _TryAgain(f"Source {source.name!r} cannot be reached: {type(error).__name__}.") from None
+        raise TryAgain(f"Source {source.name!r} cannot be reached: {type(error).__name__}.") from None
     status = response.status_code
     if response.is_success:
         return response
@@ -176,7 +205,9 @@ def _send_once(
             f"{source.connection!r}, then start the pull again."
         )
     if status in (408, 425, 429) or status >= 500:
-        raise _TryAgain(f"Source {source.name!r} asks to wait (HTTP {status}).", _retry_after(response))
+        raise TryAgain(
+            f"Source {source.name!r} asks to wait (HTTP {status}).", _retry_after(response), status
+        )
     raise Rejected(
         status,
         f"Source {source.name!r} answered HTTP {status} to {method} {source.options.get('path', '')!r}. Compare "
@@ -197,7 +228,7 @@ def _retry_after(response: httpx.Response) -> float | None:
 
 def _wait(state: RetryCallState) -> float:
     error = state.outcome.exception() if state.outcome else None
-    after = error.after if isinstance(error, _TryAgain) else None
+    after = error.after if isinstance(error, TryAgain) else None
     seconds = min(LONGEST_WAIT, after if after is not None else 0.5 * 2.0 ** (state.attempt_number - 1))
     logger.info("%s Attempt %s of %s, next in %.1f s.", error, state.attempt_number, ATTEMPTS, seconds)
     return seconds

@@ -16,7 +16,11 @@ class OptOut:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What the source answered: no `problem` when it has taken it; `final` when trying again cannot help."""
+    """What the source answered: no `problem` when it has taken it; `final` when trying again cannot help.
+
+    `later`: it was not asked at all (a limit of ours or theirs), and is due again soon; `problem` says why.
+    """
 
     problem: str | None = None
     final: bool = False
+    later: bool = False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -46,3 +46,13 @@ class RememberedFolder:
     now: datetime | None = None
     taken: list[ReadFile] = field(default_factory=list)
     recognised: list[ReadFile] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Metered:
+    """Access for the verb `tell` of a kind with `BULK_CALLS`: what the connection leads to, and `take`, which says
+    whether one more bulk call is allowed and counts it; in our database, so that no restart forgets it.
+    """
+
+    access: Any
+    take: Callable[[], bool]

@@ -19,6 +19,7 @@ from include.optins.sources.frames import CHUNK, columns_read, frame, require_co
 from include.optins.sources.optouts import OptOut, Told
 from include.optins.sources.statement import bind, driver, moment, quoted
 
+SHOWS_PRESENT_STATE = True
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 
