@@ -91,7 +91,21 @@ REASONS: Final[dict[str, str]] = {
 }
 """What a ledger row's reason means."""
 
+DIFFERENCES: Final[dict[str, str]] = {
+    "withdrawn_here_true_there": "Withdrew here, says yes there",
+    "withdrawn_there_true_here": "Withdrew there, is subscribed here",
+    "on_its_way": "Withdrew here, the source is being told",
+    "newer_yes_there": "Said yes again there, not pulled yet",
+    "newer_no_there": "Withdrew there, not pulled yet",
+    "yes_unknown_here": "Says yes there, not known here",
+    "gone_there": "Subscribed here, gone there",
+    "erased_here_true_there": "Erased here, says yes there",
+}
+"""How a source differs from our table."""
+
 
 def reason_label(reason: str) -> str:
     """A reason in words; one that is not known here is shown as it is stored."""
-    return REASONS.get(reason, reason.replace("_", " ").capitalize()) if reason else "No reason recorded"
+    if not reason:
+        return "No reason recorded"
+    return (REASONS | DIFFERENCES).get(reason, reason.replace("_", " ").capitalize())

@@ -68,7 +68,9 @@ def _take_bulk_call(dsn: str, source: Source, now: datetime, most: int) -> bool:
     table = f"{source.options.get('entity')}/{source.options.get('table')}"
     with connect(dsn, application=f"propagate {source.name}") as conn:
         queries.lock_bulk_calls(conn, connection=source.connection, target=table)
-        taken = queries.take_bulk_call(conn, connection=source.connection, target=table, now=now, most=most)
+        taken: int = queries.take_bulk_call(
+            conn, connection=source.connection, target=table, now=now, most=most
+        )
         return taken == 1
 
 

@@ -229,6 +229,43 @@ def test_optins_show_runs_and_rejected_records(migrated_database: str) -> None:
     }
 
 
+def test_optins_show_what_sources_were_not_told_and_where_they_differ(migrated_database: str) -> None:
+    with connect(migrated_database) as conn:
+        add_campaign(conn, outcomes=[{"state": "planned"}])
+        conn.execute(
+            """insert into optout_outbox (entity, source, source_record_id, subscription_id, consent_event_id, state,
+                                          problem, created_at)
+               select 'acme', t.source, '=cmd', min(s.id), min(e.id), t.state, t.problem, now() - t.waited
+               from subscription s, consent_event e, (values
+                   ('webshop', 'due', null, interval '2 hours'), ('survey', 'given_up', 'HTTP <404>', interval '1 day'),
+                   ('desk', 'due', null, interval '1 minute')) t (source, state, problem, waited)
+               group by t.source, t.state, t.problem, t.waited"""
+        )
+        conn.execute(
+            """insert into optin_comparison (entity, source, compared_at, records, alerts, differences) values
+               ('acme', 'webshop', now(), 1200, 2, '{"withdrawn_here_true_there": 2, "newer_yes_there": 1}'),
+               ('acme', 'survey', now(), 10, 0, '{}')"""
+        )
+        conn.execute(
+            """insert into optin_difference (entity, source, record_id, difference, is_alert, compared_at) values
+               ('acme', 'webshop', '@x', 'withdrawn_here_true_there', true, now())"""
+        )
+    pages = client(migrated_database)
+    page = pages.get("/optins").text
+    for text in ("late", "given up", "on its way", "HTTP &lt;404&gt;", "2 to look at", "agrees", "1,200"):
+        assert text in page, text
+    assert "Withdrew here, says yes there 2" in page
+    untold = list(csv.DictReader(io.StringIO(pages.get("/optins/acme/optouts.csv").text)))
+    assert {(row["source"], row["record_id"], row["state"]) for row in untold} == {
+        ("webshop", "'=cmd", "due"),
+        ("survey", "'=cmd", "given_up"),
+        ("desk", "'=cmd", "due"),
+    }
+    (difference,) = csv.DictReader(io.StringIO(pages.get("/optins/acme/differences.csv").text))
+    assert (difference["record_id"], difference["is_alert"]) == ("'@x", "t")
+    assert pages.get("/optins/other/optouts.csv").status_code in (403, 404)
+
+
 def test_the_chart_library_is_served_from_here_and_revalidated(migrated_database: str) -> None:
     pages = client(migrated_database)
     script = pages.get("/static/vega.js")

@@ -34,3 +34,6 @@ create table optin_difference (
 );
 create index optin_difference_alerts on optin_difference (entity, source) where is_alert;
 comment on table optin_difference is 'Records of which a source says something else than we know, as last compared: every alert, and some of the others.';
+
+create index optout_outbox_open on optout_outbox (entity) where state <> 'done';
+create index optout_outbox_told on optout_outbox (entity, done_at);
