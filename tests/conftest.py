@@ -4,5 +4,6 @@ pytest_plugins = [
     "tests.support.airflow",
     "tests.support.airflow_home",
     "tests.support.demo",
+    "tests.support.parallel",
     "tests.support.postgres",
 ]

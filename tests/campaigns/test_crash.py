@@ -13,7 +13,7 @@ import random
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +84,7 @@ def _send_until_killed(dsn: str, campaign_id: int, url: str, fatal_step: int) ->
 
 @pytest.mark.timeout(900)
 def test_killed_at_every_step_nobody_gets_two_and_nobody_is_lost(
-    migrated_database: str, simulator: Simulator
+    migrated_database: str, simulator: Simulator, tell: Callable[[str], None]
 ) -> None:
     dsn, people = migrated_database, 150 * ROUNDS
     approve_templates(dsn, acme())
@@ -109,7 +109,7 @@ def test_killed_at_every_step_nobody_gets_two_and_nobody_is_lost(
     assert _send(dsn, plan.campaign_id, simulator.url) == "done"
 
     found, stats = states(dsn, plan.campaign_id), simulator.stats()
-    print(f"{killed} kills: {found}, {stats['accepted']} seen by the judge")  # noqa: T201
+    tell(f"{killed} kills: {found}, {stats['accepted']} seen by the judge")
     assert killed >= ROUNDS * 0.9
     assert before_the_end.get("planned"), "the campaign ended before the kills did: give it more people"
     assert stats["duplicate_recipients"] == stats["duplicate_references"] == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
@@ -59,7 +60,9 @@ def is_open(clock: time, window: Hours | None, quiet: Hours | None) -> bool:
     return (window is None or clock in window) and (quiet is None or clock not in quiet)
 
 
-def test_the_next_opening_is_exact_when_clocks_change_in_every_zone(migrated_database: str) -> None:
+def test_the_next_opening_is_exact_when_clocks_change_in_every_zone(
+    migrated_database: str, tell: Callable[[str], None]
+) -> None:
     asked: list[tuple[str, datetime, int]] = []
     around_changes: set[tuple[str, datetime]] = set()
     expected: list[datetime] = []
@@ -94,7 +97,7 @@ def test_the_next_opening_is_exact_when_clocks_change_in_every_zone(migrated_dat
         differing = zones_that_differ(conn, around_changes)
     assert len(told) == len(expected) > 15_000
     # Two editions of the zones' data (PostgreSQL's and this machine's) differ where a government has just decided anew.
-    print(f"{len(told)} questions, {len(zones)} zones; the two editions differ on {sorted(differing)}")  # noqa: T201
+    tell(f"{len(told)} questions, {len(zones)} zones; the two editions differ on {sorted(differing)}")
     assert len(differing) < len(zones) / 50
     wrong = [
         (*question, row["opens"], right)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,20 +16,18 @@ LABELLED = [
 ]
 
 
-def test_recall_and_precision_on_the_labelled_set(capsys: pytest.CaptureFixture[str]) -> None:
+def test_recall_and_precision_on_the_labelled_set(tell: Callable[[str], None]) -> None:
     wrong = []
-    with capsys.disabled():
-        print()  # noqa: T201
-        for language in ("nl", "fr", "en", "de"):
-            told = [(label, meaning(text), text) for each, label, text in LABELLED if each == language]
-            for wanted in ("stop", "start", "help"):
-                right = sum(label == found == wanted for label, found, _ in told)
-                recall = right / sum(label == wanted for label, _, _ in told)
-                precision = right / max(1, sum(found == wanted for _, found, _ in told))
-                print(  # noqa: T201
-                    f"{language} {wanted:5}  recall {recall:.3f}  precision {precision:.3f}  of {len(told)} replies"
-                )
-            wrong += [(language, *each) for each in told if each[0] != each[1]]
+    for language in ("nl", "fr", "en", "de"):
+        told = [(label, meaning(text), text) for each, label, text in LABELLED if each == language]
+        for wanted in ("stop", "start", "help"):
+            right = sum(label == found == wanted for label, found, _ in told)
+            recall = right / sum(label == wanted for label, _, _ in told)
+            precision = right / max(1, sum(found == wanted for _, found, _ in told))
+            tell(
+                f"{language} {wanted:5}  recall {recall:.3f}  precision {precision:.3f}  of {len(told)} replies"
+            )
+        wrong += [(language, *each) for each in told if each[0] != each[1]]
     assert not wrong
 
 

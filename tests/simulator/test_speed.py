@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 
 import aiohttp
 import psutil
@@ -52,7 +53,7 @@ def cpu_seconds(simulator: Simulator) -> float:
 
 @pytest.mark.parametrize("durable", [False, True])
 def test_messages_in_batches_of_100(
-    tmp_path_factory: pytest.TempPathFactory, capsys: pytest.CaptureFixture[str], *, durable: bool
+    tmp_path_factory: pytest.TempPathFactory, tell: Callable[[str], None], *, durable: bool
 ) -> None:
     options = {"db": tmp_path_factory.mktemp("speed") / "journal.db"} if durable else {}
     requests = bodies(40_000, 100)
@@ -61,12 +62,11 @@ def test_messages_in_batches_of_100(
         asyncio.run(post_all(simulator.url, requests))
         rate = 40_000 / (cpu_seconds(simulator) - before)
         assert simulator.stats()["accepted"] == 40_000
-    with capsys.disabled():
-        print(f"\n  {rate:,.0f} messages per CPU second{' with --db' if durable else ''}")  # noqa: T201  a figure
+    tell(f"{rate:,.0f} messages per CPU second{' with --db' if durable else ''}")
     assert rate > 5_000
 
 
-def test_pushing_statuses_is_bounded_and_keeps_up(capsys: pytest.CaptureFixture[str]) -> None:
+def test_pushing_statuses_is_bounded_and_keeps_up(tell: Callable[[str], None]) -> None:
     people = {
         "rules": [{"prefix": "+31", "outcome": "read", "deliver_after": 1, "read_after": 1, "reply": ""}]
     }
@@ -84,6 +84,5 @@ def test_pushing_statuses_is_bounded_and_keeps_up(capsys: pytest.CaptureFixture[
         simulator.wait_until(lambda stats: stats["pushed"] == 3_000, seconds=60)
         rate = 3_000 / (cpu_seconds(simulator) - before)
         assert hook.most_at_once <= 8
-    with capsys.disabled():
-        print(f"\n  {rate:,.0f} statuses per CPU second")  # noqa: T201  a figure
+    tell(f"{rate:,.0f} statuses per CPU second")
     assert rate > 500
