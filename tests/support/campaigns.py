@@ -55,7 +55,7 @@ def subscribe(dsn: str, people: int, *, status: str = "subscribed", first: int =
             f"""
             with new as (
                 insert into subscription (entity, phone, match_key, status, status_at, {names})
-                select 'acme', '+324700' || lpad(n::text, 5, '0'), '+324700' || lpad(n::text, 5, '0'),
+                select 'acme', '+324700' || to_char(n, 'FM99900000'), '+324700' || to_char(n, 'FM99900000'),
                        %(status)s, now(), {values}
                 from generate_series(%(first)s + 1, %(first)s + %(people)s) n
                 returning id
