@@ -41,7 +41,7 @@ from tests.support.simulator import Simulator, running_simulator
 ROUNDS = int(os.environ.get("CRASH_ROUNDS", "200"))
 SEED = int(os.environ.get("CRASH_SEED", "26"))
 LANES, BATCH = 8, 10
-STEPS = 160
+STEPS = 100
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
@@ -31,7 +32,7 @@ LEAD = 300  # people by which one side may be ahead of the other
 CLOSE = 0.05  # seconds within which a claim and a stop count as contended
 
 
-def test_nobody_is_claimed_after_their_stop(migrated_database: str) -> None:
+def test_nobody_is_claimed_after_their_stop(migrated_database: str, tell: Callable[[str], None]) -> None:
     dsn = migrated_database
     approve_templates(dsn, acme())
     subscribe(dsn, PEOPLE)
@@ -54,7 +55,7 @@ def test_nobody_is_claimed_after_their_stop(migrated_database: str) -> None:
     assert too_late == set(), "claimed although the stop was committed before the claim was sent"
     close = sum(abs(stopped[person] - moment) < CLOSE for person, moment in claimed.items())
     told = f"{len(claimed)} claimed first, {len(race.turned_away)} stopped first, {close} within {CLOSE * 1000:.0f} ms"
-    print(f"{PEOPLE} interleavings: {told}")  # noqa: T201
+    tell(f"{PEOPLE} interleavings: {told}")
     assert min(len(claimed), len(race.turned_away)) > PEOPLE / 50, "both orders were met often"
 
 
