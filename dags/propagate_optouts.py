@@ -40,7 +40,9 @@ def build(entity: Entity) -> DAG:
         duties=("engineer",),
         schedule=entity.settings.schedules.propagate_optouts,
     ) as dag:
-        with_a_way_back = [source.name for source in entity.sources if source.optout is not None]
+        with_a_way_back = [
+            source.name for source in entity.sources if source.optout is not None or source.kind == "inbound"
+        ]
         propagate_to.partial(entity=entity.name).expand(source=with_a_way_back)
     return dag
 

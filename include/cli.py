@@ -289,6 +289,36 @@ def rates_show() -> None:
         typer.echo("No rate is loaded: see `whatsapp rates load --help`.")
 
 
+@app.command("optin-link")
+def optin_link_command(
+    entity: str,
+    code: Annotated[
+        Path | None, typer.Option(help="Write the QR code to this file: .svg for print, .png for the web.")
+    ] = None,
+) -> None:
+    """Print the link by which people opt in: it opens WhatsApp with a START word, and as a QR code for the screen."""
+    from include.inbound.link import NoOptInLink, optin_link, start_word, terminal_code, write_code
+
+    def make() -> tuple[str, str]:
+        chosen = load_entity(entity)
+        link = optin_link(chosen, others=[load_entity(name) for name in entity_names()])
+        if code is not None:
+            write_code(link, code)
+        return link, start_word(chosen)
+
+    try:
+        link, word = _or_fail(make)
+    except NoOptInLink as problem:
+        _fail(str(problem))
+    except OSError as error:
+        _fail(f"{code}: {error.strerror}.")
+    typer.echo(f"{link}\n")
+    typer.echo(terminal_code(link))
+    typer.echo(f"Whoever sends “{word}” opts in to {entity}, also from a number that is not known yet.")
+    if code is not None:
+        typer.echo(f"The QR code is in {code}.")
+
+
 @subscriptions.command("rebuild")
 def subscriptions_rebuild(
     entity: str,

@@ -38,6 +38,16 @@ def _known_region(value: str) -> str:
     return value
 
 
+def _valid_number(value: str) -> str:
+    try:
+        number = phonenumbers.parse(value)
+    except phonenumbers.NumberParseException:
+        number = None
+    if number is None or not phonenumbers.is_valid_number(number):
+        raise ValueError(f"{value!r} is not a number with country code such as +32 460 20 02 00")
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
 TimeZone = Annotated[str, AfterValidator(_known_zone)]
 Region = Annotated[str, AfterValidator(_known_region)]
 Language = Annotated[str, Field(pattern=r"^[a-z]{2}(_[A-Z]{2})?$")]
@@ -226,6 +236,10 @@ class EntityFile(Model):
     )
     wordings: tuple[Wording, ...] = Field(min_length=1)
     guard: Guard = Guard()
+    whatsapp_number: Annotated[str, AfterValidator(_valid_number)] | None = Field(
+        default=None,
+        description="the number that people write to, for the opt-in link; the connection's sender",
+    )
     double_opt_in: DoubleOptIn | None = None
     brakes: Brakes = Brakes()
     keywords: Keywords = Keywords()

@@ -16,6 +16,7 @@ from include.database import named_sql
 from include.entities.models import Entity
 from include.inbound.answers import plan_answer
 from include.inbound.forward import places_for
+from include.inbound.link import addressed
 from include.inbound.messages import Inbound
 from include.inbound.words import is_opt_out_payload, meaning, means_yes, plain
 from include.phone import match_key
@@ -83,8 +84,12 @@ def _record(
             **named._asdict(),
         )
     )
+    chosen = addressed(message.text, entities)
+    if chosen is not None:
+        # A START word says whom it is for, whatever other entity of the same number the person knows.
+        found = [row for row in found if row["entity"] == chosen.name]
     best = found[0] if found else None
-    entity = by_name[best["entity"]] if best else entities[0]
+    entity = by_name[best["entity"]] if best else chosen or entities[0]
     kind = kind_of(message, entity)
     kept = _keep(conn, message, entity, kind, best)
     if kept is None:

@@ -90,8 +90,9 @@ def shows_present_state(source: Source) -> bool:
 
 def teller(source: Source) -> Callable[[Source, Any, Sequence[OptOut], datetime], list[Told]]:
     """The verb `tell` of a source's kind. Raises SourceShapeChanged where there is no way back."""
-    tell = getattr(kind(source.kind), "tell", None)
-    if source.optout is None or tell is None:
+    module = kind(source.kind)
+    tell = getattr(module, "tell", None)
+    if tell is None or (source.optout is None and not getattr(module, "KNOWS_ALREADY", False)):
         raise SourceShapeChanged(
             f"Source {source.name!r} cannot be told of opt-outs: "
             + (f"the kind {source.kind!r} has no way back." if tell is None else "its YAML has no `optout`.")
