@@ -108,6 +108,9 @@ def _write(
         "quiet_hours": quiet.model_dump(mode="json") if quiet else None,
         "max_messages_per_week": parameters.max_messages_per_week or entity.settings.max_messages_per_week,
     }
+    reachability = entity.settings.reachability
+    frozen["undeliverable_campaigns"] = reachability.undeliverable_campaigns
+    frozen["undeliverable_days"] = reachability.within_days
     if confirms:
         frozen["confirms"] = True
         list(SQL.lock_confirmations(conn, entity=entity.name))

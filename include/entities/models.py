@@ -89,6 +89,17 @@ class Guard(Model):
     )
 
 
+class Reachability(Model):
+    """When a number counts as not on WhatsApp: left out until the person writes or says yes again."""
+
+    undeliverable_campaigns: int = Field(
+        default=2, ge=1, le=20, description="so many campaigns in which it could not be delivered"
+    )
+    within_days: int = Field(
+        default=30, ge=1, le=365, description="within so many days, and nothing delivered between them"
+    )
+
+
 class Keywords(Model):
     """Words that people write, per meaning. They add to the built-in words of the entity's languages."""
 
@@ -243,6 +254,7 @@ class EntityFile(Model):
     double_opt_in: DoubleOptIn | None = None
     brakes: Brakes = Brakes()
     keywords: Keywords = Keywords()
+    reachability: Reachability = Reachability()
     answers: Answers = Answers()
     keep_media: KeepMedia | None = Field(default=None, description="copies of replies' media; none without")
     forwards: tuple[Forward, ...] = Field(default=(), description="where replies are sent on to")

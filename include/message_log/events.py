@@ -24,8 +24,6 @@ SQL = named_sql(__file__)
 Status = Literal["accepted", "rejected", "delivered", "failed", "read"]
 CHUNK = 5_000
 ANSWERS = "answer"
-# Two campaigns in a row that could not be delivered, with nothing delivered between: one 131026 proves little.
-UNREACHABLE_AFTER = 2
 _NOT_OURS: tuple[None, None, None, None] = (None, None, None, None)
 
 
@@ -125,7 +123,6 @@ def _apply(
         entities=list(entities),
         now=now,
         undeliverable_codes=list(UNDELIVERABLE),
-        unreachable_after=UNREACHABLE_AFTER,
         stop_codes=list(STOPPED),
     )
     stops = counts.pop("stops")

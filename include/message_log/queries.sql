@@ -1,4 +1,4 @@
--- name: apply_events(refs, months, campaigns, people, attempts, statuses, codes, texts, times, raws, sources, prices, currencies, countries, entities, now, undeliverable_codes, unreachable_after, stop_codes)^
+-- name: apply_events(refs, months, campaigns, people, attempts, statuses, codes, texts, times, raws, sources, prices, currencies, countries, entities, now, undeliverable_codes, stop_codes)^
 -- The one way in for statuses, from the webhook and from the log: message_event, campaign_message, subscription's
 -- reachability and set_aside, in one statement. Safe to repeat, in any order, and to run concurrently: everything is a
 -- maximum, a minimum or "once"; ledger rows are locked in key order. Writes nothing for what is known already.
@@ -75,20 +75,49 @@ with incoming as materialized (
 ), heard as (
     select subscription_id,
            max(occurred_at) filter (where status in ('delivered', 'read')) as reached_at,
-           max(occurred_at) filter (where status = 'failed' and error_code = any(:undeliverable_codes::integer[])) as missed_at
-    from recorded group by subscription_id
+           max(occurred_at) filter (where missed) as missed_at,
+           array_agg(campaign_id) filter (where missed) as missed_in
+    from (select *, status = 'failed' and error_code = any(:undeliverable_codes::integer[]) as missed from recorded) r
+    group by subscription_id
+), missing as (
+    -- Bad news is rare. In how many campaigns has it come, within the days of the rule that the newest of them was planned
+    -- with, since the last good news: a delivery, a message of theirs, a new yes?
+    select h.subscription_id, rule.campaigns as most, counted.campaigns
+    from heard h
+    join subscription s on s.id = h.subscription_id
+    cross join lateral (
+        select coalesce((c.parameters ->> 'undeliverable_campaigns')::integer, 2) as campaigns,
+               coalesce((c.parameters ->> 'undeliverable_days')::integer, 30) as days
+        from campaign c where c.id = any (h.missed_in) order by c.id desc limit 1
+    ) rule
+    cross join lateral (
+        select greatest(max(m.delivered_at), s.last_inbound_at, case when s.status = 'subscribed' then s.status_at end) as at
+        from campaign_message m where m.subscription_id = h.subscription_id
+    ) good
+    cross join lateral (
+        select count(*) as campaigns from (
+            select m.campaign_id from campaign_message m
+            where m.subscription_id = h.subscription_id and m.state = 'failed'
+              and m.error_code = any(:undeliverable_codes::integer[])
+              and m.failed_at > h.missed_at - make_interval(days => rule.days)
+              and m.failed_at > coalesce(good.at, '-infinity')
+            union
+            select unnest(h.missed_in)
+        ) campaigns
+    ) counted
+    where h.missed_at is not null
 ), reachable as (
     -- Bad news, and good news that ends it; the newest evidence counts. That an unknown person turns out to be reachable
     -- is noted in bulk (confirm_reachable), or every first message would cost a second update here.
     update subscription s
     set reachability = case when h.reached_at >= coalesce(h.missed_at, '-infinity') then 'confirmed'
-                            when s.undeliverable + 1 >= :unreachable_after then 'unreachable'
+                            when m.campaigns >= m.most then 'unreachable'
                             else s.reachability end,
         undeliverable = case when h.reached_at >= coalesce(h.missed_at, '-infinity') then 0
-                             else least(s.undeliverable + 1, 1000) end,
+                             else least(m.campaigns, 1000) end,
         reachability_at = greatest(h.reached_at, h.missed_at),
         updated_at = statement_timestamp()
-    from heard h
+    from heard h left join missing m on m.subscription_id = h.subscription_id
     where s.id = h.subscription_id and (h.missed_at is not null or s.undeliverable > 0 or s.reachability = 'unreachable')
       and greatest(h.reached_at, h.missed_at) > coalesce(s.reachability_at, '-infinity')
     returning 1

@@ -28,6 +28,7 @@ MODELS: dict[str, type[models.Model]] = {
     "keywords": models.Keywords,
     "answers": models.Answers,
     "keep_media": models.KeepMedia,
+    "reachability": models.Reachability,
     "forwards": models.Forward,
     "schedules": models.Schedules,
     "retention": models.Retention,

@@ -198,6 +198,34 @@ def test_two_undeliverables_in_a_row_make_a_person_unreachable_and_a_delivery_un
         assert person() == ("confirmed", 0), "old news does not undo newer"
 
 
+def test_how_often_and_within_how_many_days_is_the_rule_of_the_campaign(migrated_database: str) -> None:
+    """Three campaigns within 10 days: two attempts in one campaign are one, and what is older does not count."""
+
+    def reachability() -> str:
+        found = conn.execute("select reachability from subscription").fetchone()
+        assert found is not None
+        return str(found["reachability"])
+
+    day = 24 * 3600
+    with connect(migrated_database) as conn:
+        people = add_people(conn, 1)
+        messages = [add_messages(conn, add_campaign(conn), people)[0] for _ in range(6)]
+        rule = '{"undeliverable_campaigns": 3, "undeliverable_days": 10}'
+        conn.execute("update campaign set parameters = parameters || %s::jsonb", [rule])
+        for message, at in zip(messages, (1, 2, 14, 15, 16, 17), strict=True):
+            apply(conn, event(message, "failed", error_code=59, after=at * day))
+            apply(conn, event(message, "failed", error_code=131026, after=at * day + 1))
+            if at == 15:
+                assert reachability() == "unknown"
+        assert reachability() == "unreachable", "the 14th, 15th and 16th"
+        conn.execute("update subscription set reachability = 'unknown', status = 'subscribed', status_at = %s", [
+            SENT + timedelta(days=20)
+        ])  # fmt: skip
+        again = add_messages(conn, add_campaign(conn), people)[0]
+        apply(conn, event(again, "failed", error_code=59, after=21 * day))
+        assert reachability() == "unknown", "who says yes again is tried again"
+
+
 def test_shuffled_repeated_and_cut_in_pieces_equals_in_order(migrated_database: str) -> None:
     chance = random.Random(11)
     with connect(migrated_database) as conn:
