@@ -154,6 +154,14 @@ def _chosen(choices: dict[str, T | dict[str, T]], number: str, language: str) ->
     return choice.get(language) if isinstance(choice, dict) else choice
 
 
+def needs_approval(entity: Entity, parameters: CampaignParameters) -> bool:
+    """Whether a person must approve: always, but for a few given recipients of a utility template (an order's news that
+    another system triggers), as far as the entity allows that.
+    """
+    is_utility = all(entity.template(name).category == "utility" for name in parameters.template_names())
+    return not (is_utility and 0 < len(parameters.recipients) <= entity.settings.unapproved_recipients)
+
+
 def freeze(entity: Entity, raw: dict[str, Any]) -> CampaignParameters:
     """Validate the form against the entity; empty fields count as not filled in.
 

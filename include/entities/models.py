@@ -239,6 +239,12 @@ class EntityFile(Model):
         "account without it says `assumed`: the templates in git count as approved",
     )
     max_messages_per_week: int = Field(default=1, ge=1, le=50)
+    unapproved_recipients: int = Field(
+        default=0,
+        ge=0,
+        le=1000,
+        description="so many given recipients of a utility template get it without an approval; 0: always asked",
+    )
     test_records: tuple[SeedRecord, ...] = Field(
         default=(), description="colleagues who get a campaign's real message first, when that is asked for"
     )

@@ -38,6 +38,7 @@ def report_text(funnel: Funnel, *, now: datetime | None = None) -> str:
         _step(funnel, "Opted out", funnel.opted_out, funnel.opt_out_rate, "delivered"),
         "",
     ]
+    lines += _retried(funnel)
     lines += [_time(row) for row in funnel.times]
     lines += [_cost(funnel), f"{'Balance':<{LABEL}}{funnel.balance:>9,}{_verdict(funnel)}"]
     return "\n".join(lines)
@@ -79,6 +80,13 @@ def _code(failure: Failure) -> str:
     return f"code {failure.code}" + (
         f", Meta {failure.meta_code}" if failure.meta_code != failure.code and failure.meta_code else ""
     )
+
+
+def _retried(funnel: Funnel) -> list[str]:
+    if len(funnel.attempts) < 2:
+        return []
+    steps = [f"attempt {attempt}: {people:,}" for attempt, people in funnel.attempts]
+    return [f"{'Delivered by attempt':<{LABEL}}{' · '.join(steps)} · given up: {funnel.failed:,}"]
 
 
 def _time(row: dict[str, object]) -> str:

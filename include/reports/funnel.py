@@ -60,6 +60,14 @@ class Funnel:
     links: tuple[Row, ...]
 
     @property
+    def attempts(self) -> list[tuple[int, int]]:
+        """(attempt, people delivered on it), for the attempts there were; whoever is failed was given up."""
+        found: dict[int, int] = {}
+        for row in self.variants:
+            found[row["attempt"]] = found.get(row["attempt"], 0) + row["delivered"]
+        return sorted(found.items())
+
+    @property
     def delivery_rate(self) -> float | None:
         """Delivered / accepted."""
         return _share(self.delivered, self.accepted)
