@@ -2,10 +2,11 @@
 
 from include.database.connect import DatabaseUnavailable, connect, connect_async, dsn_from_environment
 from include.database.migrate import SchemaOutOfDate, SchemaStatus, migrate, require_current, status
-from include.database.named_sql import named_sql
+from include.database.named_sql import LongStatement, named_sql
 
 __all__ = [
     "DatabaseUnavailable",
+    "LongStatement",
     "SchemaOutOfDate",
     "SchemaStatus",
     "connect",

@@ -14,13 +14,14 @@ from psycopg.errors import DeadlockDetected, SerializationFailure
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from include.campaigns import reference as references
-from include.database import named_sql
+from include.database import LongStatement, named_sql
 from include.inbound.answers import apply_statuses, is_answer
 from include.message_log.codes import STOPPED, UNDELIVERABLE
 from include.message_log.redact import redact
 from include.subscriptions.platform import platform_stop
 
 SQL = named_sql(__file__)
+APPLY_EVENTS = LongStatement.of(SQL.apply_events)
 Status = Literal["accepted", "rejected", "delivered", "failed", "read"]
 CHUNK = 5_000
 ANSWERS = "answer"
@@ -117,14 +118,15 @@ def _apply(
     conn: psycopg.Connection[Any], events: list[StatusEvent], entities: Sequence[str], now: datetime
 ) -> Applied:
     columns = zip(*[_row(event) for event in events], strict=True)
-    counts = SQL.apply_events(
-        conn,
-        **{name: _array(column) for name, column in zip(COLUMNS, columns, strict=True)},
-        entities=list(entities),
-        now=now,
-        undeliverable_codes=list(UNDELIVERABLE),
-        stop_codes=list(STOPPED),
-    )
+    parameters: dict[str, Any] = {name: _array(column) for name, column in zip(COLUMNS, columns, strict=True)}
+    parameters |= {
+        "entities": list(entities),
+        "now": now,
+        "undeliverable_codes": list(UNDELIVERABLE),
+        "stop_codes": list(STOPPED),
+    }
+    counts = APPLY_EVENTS.row(conn, parameters)
+    assert counts is not None  # noqa: S101 - it is one row of counts
     stops = counts.pop("stops")
     for stop in stops:
         _platform_stop(conn, stop)
