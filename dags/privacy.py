@@ -1,8 +1,9 @@
 """### Keep personal data only as long as needed
 
-Every night, texts of messages and replies, and records that were not taken, are forgotten after the entity's
-periods. Started by hand with a source and a record's id, it also erases the person that record speaks of: number,
-attributes and texts go, a keyed hash stays so that no source brings the person back.
+Every night, texts of messages and replies, records that were not taken, and the rows of old campaigns are forgotten
+after the entity's periods, and people who have not said yes, written or clicked for too long expire: no campaign
+reaches them until they say yes again. Started by hand with a source and a record's id, it also erases the person that
+record speaks of: number, attributes and texts go, a keyed hash stays so that no source brings the person back.
 """
 
 from __future__ import annotations
@@ -24,6 +25,15 @@ def forget(entity: str) -> dict[str, int]:
     from include.privacy import retain
 
     return retain(load_entity(entity), dsn=database(), now=datetime.now(UTC))
+
+
+@task
+@task_errors
+def expire_people(entity: str) -> int:
+    """Expire the yes of people who have not been heard of for too long; a newer yes lifts it."""
+    from include.subscriptions import expire_inactive
+
+    return expire_inactive(load_entity(entity), dsn=database(), now=datetime.now(UTC))
 
 
 @task
@@ -66,7 +76,8 @@ def build(entity: Entity) -> DAG:
             ),
         },
     ) as dag:
-        forget(entity.name)
+        # First who was active, then the rows that tell.
+        expire_people(entity.name) >> forget(entity.name)
         erase_person(entity.name)
     return dag
 

@@ -98,6 +98,17 @@ def _filters(entity: Entity, segment: Audience) -> sql.Composable:
         sql.SQL("lower(s.attributes ->> {}) = any ({})").format(sql.Literal(name), sql.Literal(_texts(value)))
         for name, value in segment.attributes.items()
     ]
+    if segment.inactive_days is not None:
+        # What the row says by itself first: the ledgers are asked about few.
+        since = sql.SQL("%(now)s::timestamptz - make_interval(days => {})").format(
+            sql.Literal(segment.inactive_days)
+        )
+        conditions.append(
+            sql.SQL(
+                "coalesce(s.last_inbound_at < {since}, true) and coalesce(s.status_at < {since}, true) "
+                "and coalesce(last_own_action(s) < {since}, true)"
+            ).format(since=since)
+        )
     for past in segment.past:
         conditions.append(
             sql.SQL(

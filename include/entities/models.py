@@ -537,6 +537,11 @@ class Audience(Model):
         default_factory=dict, description="attribute: value, or a list of values of which one must match"
     )
     past: tuple[PastCampaign, ...] = Field(default=(), description="what people did with earlier campaigns")
+    inactive_days: int | None = Field(
+        default=None,
+        ge=1,
+        description="only people who have not said yes, written or clicked for so many days, to ask them again",
+    )
 
 
 class CampaignDefinition(Model):

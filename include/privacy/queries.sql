@@ -72,3 +72,52 @@ update campaign_message set variables = null where subscription_id = any (:peopl
 -- Nothing more is sent to them.
 update campaign_message set state = 'excluded', reason = 'suppressed', updated_at = :now
 where subscription_id = any (:people::bigint[]) and state = 'planned';
+
+-- name: campaigns_to_forget(entity, before)
+-- Campaigns that are over for longer than their rows are kept, and whose figures are counted. Read only.
+select c.id, c.month
+from campaign c
+join report_campaign r on r.campaign_id = c.id
+where c.entity = :entity and c.created_at < :before and c.state in ('settled', 'cancelled', 'refused')
+  and c.forgotten_at is null and not exists (select from report_change n where n.campaign_id = c.id)
+order by c.id;
+
+-- name: remember_clicks(month, campaign_id)!
+-- When people last clicked outlives the rows that tell of it. Repeatable.
+update subscription s
+set last_action_at = greatest(s.last_action_at, m.clicked_at)
+from campaign_message m
+where m.month = :month and m.campaign_id = :campaign_id and m.clicked_at is not null and s.id = m.subscription_id
+  and m.clicked_at > coalesce(s.last_action_at, '-infinity');
+
+-- name: forget_events(month, campaign_id)!
+-- Statuses of a campaign.
+delete from message_event where month = :month and campaign_id = :campaign_id;
+
+-- name: forget_clicks(campaign_id)!
+-- Who opened its links; how many did stands in report_campaign_link.
+delete from link_click where link_id in (select id from link where campaign_id = :campaign_id);
+
+-- name: forget_messages(month, campaign_id)!
+-- Who was in the campaign.
+delete from campaign_message where month = :month and campaign_id = :campaign_id;
+
+-- name: note_forgotten(campaign_id, now)!
+-- From now on the figures are what was counted last.
+update campaign set forgotten_at = :now where id = :campaign_id;
+
+-- name: forget_replies(entity, before)!
+-- Who replied when. Answers and forwards of a reply go with it; one whose media are still kept stays until they are gone.
+with old as (
+    select id from inbound_message m
+    where m.entity = :entity and m.received_at < :before and not exists (select from kept_media k where k.inbound_id = m.id)
+), forwards as (
+    delete from reply_outbox where inbound_id in (select id from old)
+), answers as (
+    delete from answer where inbound_id in (select id from old)
+)
+delete from inbound_message where id in (select id from old);
+
+-- name: forget_strangers(entity, before)!
+-- Events that fit no message of ours.
+delete from set_aside where entity = :entity and received_at < :before;

@@ -113,6 +113,8 @@ def funnel(conn: psycopg.Connection[Any], campaign_id: int, *, live: bool = Fals
     A roll-up older than the ledger says so (`is_behind`). Raises CampaignUnknown.
     """
     header = campaign_header(conn, campaign_id)
+    # Rows that are kept no longer cannot be counted: what was counted last stands.
+    live = live and header["forgotten_at"] is None
     stored = None if live else SQL.read_campaign(conn, campaign_id=campaign_id)
     if stored is None:
         rollup = count(conn, campaign_id)

@@ -4,13 +4,13 @@
 -- Campaigns of the entity with a change that is not in their roll-up, the oldest first. Safe beside writers.
 select c.id
 from campaign c
-where c.entity = :entity
+where c.entity = :entity and c.forgotten_at is null
   and exists (select from report_change n where n.campaign_id = c.id)
 order by c.id;
 
 -- name: all_campaigns(entity)
 -- Every campaign of the entity, for a refresh from scratch (after rates changed).
-select id from campaign where entity = :entity order by id;
+select id from campaign where entity = :entity and forgotten_at is null order by id;
 
 -- name: lock_campaign(campaign_id)
 -- One refresh of a campaign at a time; senders are not held up. Released at the end of the transaction.
@@ -24,7 +24,7 @@ delete from report_change where campaign_id = :campaign_id;
 -- name: campaign_header(campaign_id)^
 -- What a report needs to know of the campaign itself.
 select c.id, c.entity, c.name, c.month, c.state, c.state_reason, c.target, c.created_at, c.started_at, c.sent_at,
-       c.settled_at, c.approved_by, c.approved_at, c.run_key
+       c.settled_at, c.approved_by, c.approved_at, c.run_key, c.forgotten_at
 from campaign c
 where c.id = :campaign_id;
 

@@ -1,7 +1,7 @@
 """The subscription table: consent ledger, present state, suppression, and word back to the sources."""
 
 from include.subscriptions.compare import Comparison, ConsentDiffers, compare
-from include.subscriptions.expiry import expire_unconfirmed
+from include.subscriptions.expiry import expire_inactive, expire_unconfirmed
 from include.subscriptions.guard import GuardFigures, Release
 from include.subscriptions.ledger import confirm, grant, withdraw
 from include.subscriptions.projection import rebuild
@@ -27,6 +27,7 @@ __all__ = [
     "check_key",
     "compare",
     "confirm",
+    "expire_inactive",
     "expire_unconfirmed",
     "grant",
     "hold_entity",

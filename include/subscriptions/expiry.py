@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -28,6 +28,18 @@ def expire_unconfirmed(entity: Entity, *, dsn: str, now: datetime) -> int:
         require_current(conn)
         found = queries.unconfirmed(conn, entity=entity.name, now=now, days=choice.within_days)
         return _expire(conn, entity, [row["id"] for row in found], now, method="not_confirmed")
+
+
+def expire_inactive(entity: Entity, *, dsn: str, now: datetime) -> int:
+    """Expire the yes of people who have not said yes, written or clicked for the entity's `inactive_person_days` (C12).
+
+    Returns how many. A newer yes, by any source or by a START word, lifts it. Safe to repeat.
+    """
+    before = now - timedelta(days=entity.settings.retention.inactive_person_days)
+    with connect(dsn, application="whatsapp expiry") as conn:
+        require_current(conn)
+        found = queries.inactive(conn, entity=entity.name, before=before)
+        return _expire(conn, entity, [row["id"] for row in found], now, method="inactive")
 
 
 def _expire(

@@ -21,3 +21,11 @@ select s.id, 'expire', greatest(:now::timestamptz, s.status_at), 'expiry', s.con
 from subscription s
 where s.id = any (:people::bigint[]) and s.status in ('pending', 'subscribed')
 on conflict do nothing;
+
+-- name: inactive(entity, before)
+-- Subscribed people who have done nothing themselves since. What a row says by itself is asked first. Read only.
+select s.id
+from subscription s
+where s.entity = :entity and s.status = 'subscribed' and s.status_at < :before
+  and coalesce(s.last_inbound_at < :before, true) and coalesce(last_own_action(s) < :before, true)
+order by s.id;

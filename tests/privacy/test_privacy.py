@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from include.database import connect
 from include.privacy import PersonUnknown, erase, retain
+from include.reports import funnel, refresh
 from tests.support.campaigns import acme, approve_templates, planned, states, subscribe
+from tests.support.ledger import add_campaign, small_campaign
 
 NOW = datetime.now(UTC)
 
@@ -65,5 +68,38 @@ def test_retention_forgets_texts_once_they_are_old(migrated_database: str) -> No
         )
     assert set(retain(acme(), dsn=dsn, now=NOW).values()) == {0}
     later = NOW + timedelta(days=91)
-    assert retain(acme(), dsn=dsn, now=later) == {"replies": 0, "variables": 2, "set_aside": 1, "rejects": 0}
+    assert retain(acme(), dsn=dsn, now=later) == {
+        "replies": 0, "variables": 2, "set_aside": 1, "rejects": 0, "messages": 0, "old_replies": 0, "strangers": 0,
+    }  # fmt: skip
     assert set(retain(acme(), dsn=dsn, now=later).values()) == {0}
+
+
+def test_rows_of_old_campaigns_go_and_their_figures_stay(migrated_database: str) -> None:
+    dsn = migrated_database
+    with connect(dsn) as conn:
+        old = add_campaign(conn, outcomes=small_campaign())
+        open_one = add_campaign(conn, name="Open", outcomes=small_campaign(), state="sent")
+        young = add_campaign(conn, name="Young", outcomes=small_campaign())
+        conn.execute("update campaign set created_at = %s where id <> %s", (NOW - timedelta(days=761), young))
+        conn.execute("update campaign_message set clicked_at = %s where replied_at is not null", (NOW,))
+        conn.execute(
+            "insert into inbound_message (entity, webhook_key, kind, occurred_at, received_at, source) "
+            "values ('acme', 'old', 'reply', %(old)s, %(old)s, 'webhook'), "
+            "('acme', 'new', 'reply', now(), now(), 'webhook')",
+            {"old": NOW - timedelta(days=761)},
+        )
+    assert retain(acme(), dsn=dsn, now=NOW)["messages"] == 0, "first the figures are counted"
+    refresh("acme", dsn=dsn, now=NOW)
+    with connect(dsn) as conn:
+        before = {number: asdict(funnel(conn, number)) for number in (old, open_one, young)}
+    done = retain(acme(), dsn=dsn, now=NOW)
+    assert (done["messages"], done["old_replies"]) == (25, 0), "the old reply went the first time"
+    assert retain(acme(), dsn=dsn, now=NOW)["messages"] == 0
+    refresh("acme", dsn=dsn, now=NOW, everything=True)
+    with connect(dsn) as conn:
+        left = conn.execute("select campaign_id, count(*) as n from campaign_message group by 1 order by 1")
+        assert [tuple(row.values()) for row in left.fetchall()] == [(open_one, 25), (young, 25)]
+        assert asdict(funnel(conn, old, live=True)) == before[old]
+        clicked = conn.execute("select count(*) as n from subscription where last_action_at = %s", (NOW,))
+        assert clicked.fetchone() == {"n": 3}
+        assert conn.execute("select webhook_key from inbound_message").fetchall() == [{"webhook_key": "new"}]
