@@ -195,7 +195,7 @@ def _text(variable: Variable | None) -> sql.Composable:
 
 def _variables(counts: dict[str, int]) -> sql.Composable:
     def array(count: int) -> sql.Composable:
-        names = sql.SQL(", ").join(sql.Identifier("value", f"v{n}") for n in range(1, count + 1))
+        names = sql.SQL(", ").join(sql.Identifier("a", f"v{n}") for n in range(1, count + 1))
         return sql.SQL("jsonb_build_array({})").format(names)
 
     if len(set(counts.values())) == 1:
@@ -210,15 +210,19 @@ def _unfit(templates: dict[str, Template], sources: Sources, count: int) -> sql.
     """Whether a value is missing, blank, too long or illegal, or the body with its values is too long."""
     conditions: list[sql.Composable] = [sql.SQL("false")]
     for position in range(count):
-        value = sql.Identifier("value", f"v{position + 1}")
+        value = sql.Identifier("a", f"v{position + 1}")
         used = [
             (place, variables[position]) for place, variables in sources.items() if position < len(variables)
         ]
         absent = [place for place, variables in sources.items() if position >= len(variables)]
         in_address = [place for place, _ in used if position >= len(templates[place[0]].variables)]
+        if all(_fits(variable, in_address=bool(in_address)) for _, variable in used):
+            continue
         wrong: list[sql.Composable] = [
-            sql.SQL("{v} is null or {v} !~ '\\S' or length({v}) > {longest} or {v} ~ {illegal}").format(
-                v=value, longest=sql.Literal(min(v.max_length for _, v in used)), illegal=sql.Literal(ILLEGAL)
+            sql.SQL("{v} is null or length({v}) > {longest} or {v} ~ {illegal}").format(
+                v=value,
+                longest=sql.Literal(min(v.max_length for _, v in used)),
+                illegal=sql.Literal(rf"^\s*$|{ILLEGAL}"),
             )
         ]
         if in_address:
@@ -226,6 +230,14 @@ def _unfit(templates: dict[str, Template], sources: Sources, count: int) -> sql.
         condition = sql.SQL("({})").format(sql.SQL(" or ").join(wrong))
         conditions.append(sql.SQL("not {} and {}").format(_in(absent), condition) if absent else condition)
     return sql.SQL(" or ").join([*conditions, *_too_long(templates, sources)])
+
+
+def _fits(variable: Variable, *, in_address: bool) -> bool:
+    """Whether a value is the same for everybody, and right."""
+    value = variable.constant
+    if value is None or not value.strip() or len(value) > variable.max_length:
+        return False
+    return not re.search(ILLEGAL, value) and not (in_address and re.search(r"\s", value))
 
 
 def _too_long(templates: dict[str, Template], sources: Sources) -> list[sql.Composable]:
@@ -238,7 +250,7 @@ def _too_long(templates: dict[str, Template], sources: Sources) -> list[sql.Comp
         if fixed + sum(n * v.max_length for n, v in zip(times, variables, strict=False)) <= LONGEST_BODY:
             continue
         lengths = [
-            sql.SQL("{} * length({})").format(sql.Literal(n), sql.Identifier("value", f"v{place}"))
+            sql.SQL("{} * length({})").format(sql.Literal(n), sql.Identifier("a", f"v{place}"))
             for place, n in enumerate(times, 1)
         ]
         total = sql.SQL(" + ").join([sql.Literal(fixed), *lengths])

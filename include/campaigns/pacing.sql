@@ -33,11 +33,15 @@ values (:connection_id, :worker, :campaign_id, :own_rate, :share, :held, clock_t
 on conflict (connection_id, worker) do update
 set share = excluded.share, held = excluded.held, own_rate = excluded.own_rate, expires_at = excluded.expires_at;
 
--- name: leave(hold, connection_id, worker)!
--- Give the share back; it stays held until the last second's messages are out of every window.
-update sender_lease
-set share = 0, expires_at = clock_timestamp() + make_interval(secs => :hold)
-where connection_id = :connection_id and worker = :worker;
+-- name: leave(connection_id, worker, campaign_id, parts, held, seconds)!
+-- A worker ends: what is still in its last second stays held, in parts that expire one after the other. Called with the
+-- integration's row locked.
+with ended as (
+    delete from sender_lease where connection_id = :connection_id and worker = :worker
+)
+insert into sender_lease (connection_id, worker, campaign_id, own_rate, share, held, expires_at)
+select :connection_id, part.name, :campaign_id, 0, 0, part.held, clock_timestamp() + make_interval(secs => part.seconds)
+from unnest(:parts::text[], :held::integer[], :seconds::float8[]) as part (name, held, seconds);
 
 -- name: lock_portfolio(portfolio)
 -- Everybody who takes from a portfolio's limit does so one after the other, until the end of the transaction.

@@ -19,6 +19,8 @@ select ensure_month(:month)::text;
 -- The audience: one ledger row per person matched, in one statement. Whoever is not to be messaged is written too, as
 -- excluded, with the first reason that applies (order: docs/reports.md). Not safe twice: the primary key refuses.
 -- In braces: what audience.py composes from the parameters (who, variants, variables, budget).
+-- "offset 0" keeps a step from being merged into the next one, which would compute each expression anew at every mention;
+-- rows stream through all the same. It halved the time of the expressions (1M people, PostgreSQL 18).
 with matched as (
     select s.id, s.entity, s.status, s.phone is not null as has_phone, s.person_hash, s.reachability, s.language, s.country,
            s.consent_event_id, {attributes} as attributes,
@@ -38,6 +40,8 @@ with matched as (
     from campaign_message m
     join campaign c on c.id = m.campaign_id and c.month = m.month
     where c.entity = :entity and c.parameters ->> 'category' = 'marketing' and :category = 'marketing'
+      -- nothing is claimed after a campaign has expired: older campaigns need not be read
+      and c.month >= :recent_month and c.expires_at > :now::timestamptz - interval '7 days'
       and m.month >= :recent_month and m.claimed_at > :now::timestamptz - interval '7 days'
       and m.state in ('sending', 'uncertain', 'accepted', 'delivered', 'read')
     group by m.subscription_id
@@ -49,7 +53,6 @@ with matched as (
 ), addressed as (
     -- the template of the variant, in the language of the campaign or the one that fits the person best, and when
     select matched.*, chosen.template, language.code as message_language,
-           coalesce((:texts::jsonb -> chosen.template ->> language.code)::boolean, false) as approved,
            case when hours.opens > :now::timestamptz then hours.opens else 'epoch' end as not_before
     from matched
     left join hours on hours.zone = matched.zone
@@ -59,8 +62,12 @@ with matched as (
         case when :texts::jsonb -> chosen.template ? matched.language then matched.language end,
         :nearest::jsonb -> chosen.template ->> split_part(matched.language, '_', 1),
         :nearest::jsonb -> chosen.template ->> '*') as code) language
+    offset 0
+), valued as (
+    select a.*, {values} from addressed a
+    offset 0
 ), judged as (
-    select a.*, values.variables,
+    select a.*,
            case
                when a.status not in (:wanted, 'unsubscribed') then 'no_consent'
                when a.status = 'unsubscribed' then 'opted_out'
@@ -71,28 +78,28 @@ with matched as (
                when twin.subscription_id is not null then 'already_planned'
                when coalesce(recent.messages, 0) >= :max_per_week then 'frequency_cap'
                when abs(mod(hashint8extended(a.id, :campaign_id), 100000)) < :holdout * 1000 then 'holdout'
-               when values.unfit then 'missing_variable'
+               when {unfit} then 'missing_variable'
                when a.not_before >= :expires_at then 'outside_window'
-               when not a.approved then 'template_not_available'
+               when not coalesce((:texts::jsonb -> a.template ->> a.message_language)::boolean, false)
+                   then 'template_not_available'
            end as reason
-    from addressed a
-    cross join lateral (select {values}) value
-    cross join lateral (select {variables} as variables, {unfit} as unfit) values
+    from valued a
     left join suppression x on x.entity = a.entity and x.person_hash = a.person_hash
     left join recent on recent.subscription_id = a.id
     left join twin on twin.subscription_id = a.id
+    offset 0
 ), afforded as (
     select j.*, coalesce(j.reason, {over_budget}) as final_reason from judged j {prices}
 )
 insert into campaign_message (month, campaign_id, subscription_id, state, reason, consent_event_id, language, variant,
                               country, variables, wave, not_before)
-select :month, :campaign_id, f.id,
-       case when f.final_reason is null then 'planned' else 'excluded' end,
-       f.final_reason, f.consent_event_id, f.message_language, f.variant, f.country,
-       case when f.final_reason is null then f.variables end,
-       case when abs(mod(hashint8extended(f.id, :campaign_id + 1), 100000)) < :probe * 1000 then 0 else 1 end,
-       f.not_before
-from afforded f;
+select :month, :campaign_id, a.id,
+       case when a.final_reason is null then 'planned' else 'excluded' end,
+       a.final_reason, a.consent_event_id, a.message_language, a.variant, a.country,
+       case when a.final_reason is null then {variables} end,
+       case when abs(mod(hashint8extended(a.id, :campaign_id + 1), 100000)) < :probe * 1000 then 0 else 1 end,
+       a.not_before
+from afforded a;
 
 -- name: lock_confirmations(entity)
 -- Two plans of confirmations at once: the second one sees whom the first one asks.
@@ -112,14 +119,18 @@ order by id;
 -- name: hash_of_plan(month, campaign_id)^
 -- The people of a plan, and the plan's hash: over the frozen parameters, texts included, and every row's person, variant,
 -- language, variables, state and reason. Read only.
-select count(m.subscription_id) as target,
-       left(encode(sha256(convert_to(c.parameters::text || ':' || count(m.subscription_id) || ':' || coalesce(sum(hashtextextended(
-           m.subscription_id || ':' || m.state || ':' || coalesce(m.reason, '') || ':' || coalesce(m.language, '') || ':'
-           || coalesce(m.variant, '') || ':' || coalesce(m.variables::text, ''), 0)), 0), 'UTF8')), 'hex'), 16) as plan_hash
+select written.target,
+       left(encode(sha256(convert_to(c.parameters::text || ':' || written.target || ':' || written.hash, 'UTF8')), 'hex'), 16)
+           as plan_hash
 from campaign c
-left join campaign_message m on m.month = :month and m.campaign_id = c.id
-where c.id = :campaign_id
-group by c.id;
+cross join lateral (
+    select count(*) as target,
+           coalesce(sum(hash_record_extended(
+               row (m.subscription_id, m.state, m.reason, m.language, m.variant, m.variables), 0)), 0) as hash
+    from campaign_message m
+    where m.month = :month and m.campaign_id = c.id
+) written
+where c.id = :campaign_id;
 
 -- name: close_plan(now, target, plan_hash, campaign_id)!
 -- Freeze target and plan hash.

@@ -212,8 +212,7 @@ class _Worker:
 
     async def _lane(self, messenger: Messenger, lease: RateLease, ledger: Ledger) -> None:
         while not (self._brake.tripped or self._stopped):
-            # A request carries about one percent of a second's messages, so that the pace is even and exact.
-            size = min(messenger.batch_size, max(1, lease.window.share // 100))
+            size = lease.request_size(messenger.batch_size)
             await lease.turn(size)
             claim = await ledger.claim(size)
             if len(claim.rows) < size:
@@ -231,9 +230,11 @@ class _Worker:
         if unfit:
             await ledger.record(unfit, ["rejected"] * len(unfit), [UNFIT] * len(unfit))
             self.report.counts["rejected"] += len(unfit)
+            lease.unused(len(unfit))
         if not sent:
             return
         if not await lease.admit(len(sent), patience=ADMISSION):
+            lease.unused(len(sent))
             await ledger.record(sent, ["planned"] * len(sent), [None] * len(sent))
             return
         try:

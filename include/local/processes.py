@@ -137,6 +137,20 @@ def free_port(preferred: int | None = None) -> int:
     raise OSError("no free TCP port on 127.0.0.1")
 
 
+def wait_for_port(process: Process, port: int, *, timeout: float = 60.0) -> None:
+    """Wait until something accepts connections on the port; raise `ProcessFailed` if the process ends before."""
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        process.check()
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return
+    raise ProcessFailed(f"{process.name} did not listen on port {port} within {timeout:.0f} s")
+
+
 def tail(log: Path, lines: int = 15) -> str:
     """The last lines of a log file, or a note that there is none."""
     if not log.exists():
