@@ -26,6 +26,7 @@ UNREADABLE = {
     "+32 470 12 34 56 78 90 12": "phone_too_long",
     "+999 12345678": "phone_unknown_country_code",
 }
+CLOSED_TO_MARKETING = {"US"}  # Meta delivers no marketing there since 2025-04-01
 FOREVER = datetime.max.replace(
     tzinfo=UTC
 )  # a no without a time counts from when it is heard of: after everything
@@ -67,17 +68,19 @@ def expected(sample: Sample) -> dict[str, Any]:
     to_tell = sum(
         each.consent for number, history in histories.items() if number not in subscribed for each in history
     )
+    out_of_reach = {number for number in subscribed if _country(number) in CLOSED_TO_MARKETING}
+    opted_out = len(histories) - len(subscribed)
     return {
         "people": len(histories),
         "subscribed": len(subscribed),
-        "unsubscribed": len(histories) - len(subscribed),
+        "unsubscribed": opted_out,
         "records": dict(Counter(each.source for each in said)),
         "rejected_records": {source: dict(reasons) for source, reasons in rejected.items()},
         "to_tell": to_tell,
         "target": len(histories),
-        "excluded": len(histories) - len(subscribed),
-        "excluded_by_reason": {"opted_out": len(histories) - len(subscribed)},
-        **_campaign(sample, subscribed),
+        "excluded": opted_out + len(out_of_reach),
+        "excluded_by_reason": {"opted_out": opted_out, "country_closed": len(out_of_reach)},
+        **_campaign(sample, subscribed - out_of_reach),
     }
 
 
@@ -125,6 +128,10 @@ def _judge(
     elif problem is None and at is not None and at.year > 2090:
         problem = "changed_at_in_future"
     return Said(source, record, problem, number, consent=True, at=at or FOREVER)
+
+
+def _country(number: str) -> str | None:
+    return phonenumbers.region_code_for_number(phonenumbers.parse(number))
 
 
 def _number(phone: str | None, region: str) -> tuple[str | None, str | None]:
