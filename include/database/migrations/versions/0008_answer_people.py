@@ -1,20 +1,14 @@
 """Answer people."""
 
-from pathlib import Path
-
-from alembic import op
+from include.database.migrations.beside import run_sql_beside
 
 revision = "0008"
 down_revision = "0007"
 
 
 def upgrade() -> None:
-    """Run the SQL file beside this one as it stands (through the driver: SQLAlchemy would read % as a
-    parameter).
-    """
-    driver = op.get_bind().connection.driver_connection
-    assert driver is not None  # noqa: S101 - a checked-out connection has one
-    driver.execute(Path(__file__).with_suffix(".sql").read_text(encoding="utf-8"))
+    """Run the SQL file beside this one."""
+    run_sql_beside(__file__)
 
 
 def downgrade() -> None:
