@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import time
 from datetime import UTC, datetime
 from typing import Any
@@ -10,14 +11,15 @@ import pytest
 
 from include.entities.models import Columns, OptOutBack
 from include.optins import HttpAccess, SourceRefused, SourceShapeChanged, SourceUnavailable
-from include.optins.sources import OptOut, http
+from include.optins.sources import OptOut, answers, http
 from tests.support.json_api import Answer, Request, json_api
-from tests.support.optins import source
+from tests.support.optins import Store, entity, source
 
 ITEMS = [
     {"id": f"{n}", "tel": f"+3247012{n:04d}", "wa": {"ok": n % 2 == 0, "at": "2026-03-01T10:00:00Z"}}
     for n in range(25)
 ]
+LATER = "Wed, 21 Oct 2099 07:28:00 GMT"
 COLUMNS = Columns(record_id="id", phone="tel", consent="wa.ok", changed_at="wa.at")
 
 
@@ -86,7 +88,11 @@ def test_since_is_asked_for_in_utc() -> None:
         Answer({}, 500),
         Answer({}, 503, {"Retry-After": "0"}),
         Answer(b"<html>maintenance</html>"),
+        Answer(b'[{"id": "1", "tel'),
+        Answer(b"[" * 100_000),
         Answer(hang_up=True),
+        Answer(ITEMS, cut=500),
+        Answer(b"no gzip", headers={"Content-Encoding": "gzip"}),
     ],
 )
 def test_what_may_pass_is_tried_again(trouble: Answer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,6 +108,16 @@ def test_the_source_is_given_the_time_it_asks_for() -> None:
         began = time.monotonic()
         assert len(fetched(api_source(), api.url)) == 25
     assert time.monotonic() - began >= 1
+
+
+def test_a_time_to_come_back_is_understood_and_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "LONGEST_WAIT", 0.2)
+    with json_api(
+        lambda _, number: Answer({}, 503, {"Retry-After": LATER}) if number == 1 else Answer(ITEMS)
+    ) as api:
+        began = time.monotonic()
+        assert len(fetched(api_source(), api.url)) == 25
+    assert 0.2 <= time.monotonic() - began < 60
 
 
 def test_what_does_not_pass_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,6 +163,88 @@ def test_a_link_to_another_host_is_not_followed() -> None:
         pytest.raises(SourceShapeChanged, match="another host"),
     ):
         fetched(api_source(items="data", paging="next_link"), api.url)
+
+
+@pytest.mark.parametrize(
+    ("options", "answer"),
+    [
+        ({"paging": "page_number"}, lambda *_: Answer({"data": ITEMS})),
+        ({"paging": "offset"}, lambda *_: Answer({"data": ITEMS})),
+        ({"paging": "cursor"}, lambda *_: Answer({"data": [], "cursor": "again"})),
+        ({"paging": "next_link"}, lambda *_: Answer({"data": [], "next": "/people?page=2"})),
+        ({"paging": "next_link"}, lambda _, number: Answer({"data": [], "next": f"/people?page={number}"})),
+        ({"paging": "page_number"}, lambda _, number: Answer({"data": ITEMS[number % 3 : number % 3 + 1]})),
+    ],
+    ids=["no page", "no offset", "same cursor", "same link", "no end", "round and round"],
+)
+def test_a_listing_without_end_is_ended(options: Any, answer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "MOST_PAGES", 20)
+    with json_api(answer) as api:
+        with pytest.raises(SourceShapeChanged, match="goes round in circles"):
+            fetched(api_source(items="data", **options), api.url)
+        assert len(api.requests) <= 20
+
+
+def test_an_answer_without_end_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answers, "MOST_BYTES", 1 << 20)
+    packed = gzip.compress(b"[" + b" " * (64 << 20) + b"]")
+    with (
+        json_api(lambda *_: Answer(packed, headers={"Content-Encoding": "gzip"})) as api,
+        pytest.raises(SourceShapeChanged, match="larger than 1 MB"),
+    ):
+        fetched(api_source(), api.url)
+    monkeypatch.setattr(answers, "LONGEST_ANSWER", 0.0)
+    monkeypatch.setattr(http, "LONGEST_WAIT", 0.0)
+    with json_api(lambda *_: Answer(ITEMS)) as api, pytest.raises(SourceUnavailable, match="ReadTimeout"):
+        fetched(api_source(), api.url)
+
+
+def test_credentials_are_not_taken_to_another_host() -> None:
+    with json_api(lambda *_: Answer(ITEMS)) as elsewhere:
+        with json_api(lambda *_: Answer({}, 302, {"Location": elsewhere.url})) as api:
+            access = HttpAccess(api.url, headers={"Authorization": "Bearer s3cret"}, timeout=5)
+            with pytest.raises(SourceShapeChanged, match="another host; not followed"):
+                list(http.fetch(api_source(), access, None))
+        assert elsewhere.requests == []
+
+
+def test_a_redirect_within_the_host_is_followed_but_not_for_ever() -> None:
+    def answer(request: Request, number: int) -> Answer:
+        moved = Answer({}, 308, {"Location": "/people/?since=1"})
+        return moved if request.path == "/people" else Answer(ITEMS)
+
+    with json_api(answer) as api:
+        assert len(fetched(api_source(), api.url)) == 25
+        assert api.requests[-1].query == {"since": "1"}
+    with (
+        json_api(lambda *_: Answer({}, 307, {"Location": "/people"})) as api,
+        pytest.raises(SourceShapeChanged, match="again and again"),
+    ):
+        fetched(api_source(), api.url)
+
+
+def test_odd_values_are_texts_or_rejects_and_stop_nothing(store: Store) -> None:
+    at = {"at": "2026-03-01T10:00:00Z"}
+    items = [
+        ITEMS[0],
+        {"id": 2**70, "tel": 32470123456.0, "wa": {"ok": True, **at}},
+        {"id": "half an emoji \ud83d", "tel": "+32470123457", "wa": {"ok": True, **at}},
+        {"id": "nul \x00", "tel": "+32470123458\x00", "wa": {"ok": True, **at}},
+        {"id": ["a"], "tel": {"b": 1}, "wa": {"ok": [True], **at}},
+        {"id": "nan", "tel": float("nan"), "wa": {"ok": True, "at": float("inf")}},
+        None,
+        "text",
+        [],
+    ]
+    brand = entity(api_source())
+    with json_api(lambda *_: Answer(items)) as api:
+        result = store.pull(brand, access=HttpAccess(api.url))
+    assert (result.pulled, result.staged) == (9, 4)
+    assert dict(result.reasons) == {
+        "phone_not_a_number": 1,
+        "consent_unreadable": 1,
+        "consent_missing": 3,
+    }
 
 
 def test_an_opt_out_is_put_to_its_record_and_a_refused_one_is_its_own_problem() -> None:

@@ -25,12 +25,13 @@ class Request:
 
 @dataclass
 class Answer:
-    """What to say. `hang_up` closes the connection without a word."""
+    """What to say. `hang_up` closes the connection without a word, `cut` after so many bytes of the content."""
 
     content: Any = None
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     hang_up: bool = False
+    cut: int | None = None
 
 
 @dataclass
@@ -63,7 +64,8 @@ def json_api(answer: Callable[[Request, int], Answer]) -> Iterator[Api]:
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
-            self.wfile.write(content)
+            self.wfile.write(content[: said.cut])
+            self.close_connection = self.close_connection or said.cut is not None
 
         do_GET = do_PUT = do_POST = _handle  # noqa: N815 - http.server's names
 

@@ -174,8 +174,6 @@ class _ActitoAccess(HttpAccess):
 class _Token(httpx.Auth):
     """`GET /auth/token` with the raw key; its answer goes into every request until shortly before it ends."""
 
-    requires_response_body = True
-
     def __init__(self, key: str) -> None:
         self._key = key
         self._token, self._until = "", 0.0
@@ -196,6 +194,7 @@ class _Token(httpx.Auth):
         response = yield httpx.Request(
             "GET", url, headers={"Authorization": self._key, "Accept": "application/json"}
         )
+        response.read()
         if response.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
             raise SourceRefused(
                 "Actito refuses the API key. Correct the connection's password, then start again."

@@ -6,6 +6,7 @@ Options: `path`; `items` (dotted path of the list in the answer; the answer itse
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_aft
 
 from include.entities import Source
 from include.entities.models import OptOutBack
+from include.optins.sources.answers import received
 from include.optins.sources.errors import SourceRefused, SourceShapeChanged, SourceUnavailable
 from include.optins.sources.frames import CHUNK, columns_read, frame, require_fields
 from include.optins.sources.optouts import OptOut, Told
@@ -30,6 +32,7 @@ logger = logging.getLogger(__name__)
 SHOWS_PRESENT_STATE = True
 ATTEMPTS = 6
 LONGEST_WAIT = 120.0
+MOST_PAGES = 100_000  # no honest listing has more
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,8 +160,13 @@ def send(source: Source, client: httpx.Client, method: str, url: str, **argument
 def _pages(source: Source, client: httpx.Client, parameters: dict[str, Any]) -> Iterator[list[Any]]:
     pages = pager(source, client.base_url)
     request: tuple[str, dict[str, Any]] | None = pages.first(parameters)
+    asked: set[str] = set()
+    got: set[bytes] = set()
     while request is not None:
         url, query = request
+        if (repeated := f"{url} {query}") in asked or len(asked) >= MOST_PAGES:
+            raise _endless(source, len(asked))
+        asked.add(repeated)
         answer = _retrying(_json, source, client, url, query)
         items = path_value(answer, source.options["items"]) if "items" in source.options else answer
         if not isinstance(items, list):
@@ -167,8 +175,19 @@ def _pages(source: Source, client: httpx.Client, parameters: dict[str, Any]) -> 
                 f"Source {source.name!r}: {where!r} is no list in the answer of {source.options.get('path')!r}. "
                 f"Correct options.items in sources/{source.name}.yaml."
             )
+        if items and (content := hashlib.sha256(repr(items).encode("utf-8", "replace")).digest()) in got:
+            raise _endless(source, len(asked))
+        elif items:
+            got.add(content)
         yield items
         request = pages.following(answer, len(items))
+
+
+def _endless(source: Source, pages: int) -> SourceShapeChanged:
+    return SourceShapeChanged(
+        f"Source {source.name!r}: the listing goes round in circles: after {pages} page(s) comes one that was there "
+        f"already. Does the API know the paging that sources/{source.name}.yaml says? Nothing of this pull was kept."
+    )
 
 
 def _retrying(function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
@@ -184,7 +203,7 @@ def _json(source: Source, client: httpx.Client, url: str, query: dict[str, Any])
     response = _send_once(source, client, "GET", url, **({"params": query} if query else {}))
     try:
         return response.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         # An HTML page with status 200 is how gateways say "under maintenance".
         raise TryAgain(f"Source {source.name!r} answered with something that is not JSON.") from None
 
@@ -193,7 +212,7 @@ def _send_once(
     source: Source, client: httpx.Client, method: str, url: str, **arguments: Any
 ) -> httpx.Response:
     try:
-        response = client.request(method, url, **arguments)
+        response = received(source, client, client.build_request(method, url, **arguments))
     except (httpx.TransportError, httpx.DecodingError) as error:
         raise TryAgain(f"Source {source.name!r} cannot be reached: {type(error).__name__}.") from None
     status = response.status_code
