@@ -122,7 +122,7 @@ def _pull(
     module = kind(source.kind)
     if getattr(module, "READS_OWN_STORE", False):
         access = OwnStore(conn, entity.name, run_id, access)
-    elif getattr(module, "REMEMBERS_FILES", False):
+    elif getattr(module, "REMEMBERS_FILES", False) and hasattr(access, "glob"):
         queries.forget_files(conn, **identity)
         known = [] if whole else list(queries.known_files(conn, **identity))
         stamps = {row["stamp"] for row in known} - {None}

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+import threading
 import time
 import zipfile
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,7 +18,7 @@ from include.entities.models import Columns, OptOutBack
 from include.optins import HttpAccess, SourceRefused, SourceShapeChanged
 from include.optins.sources import OptOut, actito, http
 from tests.support.json_api import Answer, Request, json_api
-from tests.support.optins import source
+from tests.support.optins import Store, entity, source
 
 KEY = "a long opaque key"
 COLUMNS = Columns(
@@ -161,6 +164,123 @@ def test_too_much_at_once_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> Non
     ) as api:
         (frame,) = actito.fetch(licence(), access(api.url), None)
     assert len(frame) == 3
+
+
+class Limits:
+    """What Actito documents: tokens of 900 s, five calls at once, of which the sixth is told 429, and 100 calls a
+    minute, of which more are answered late. A minute of this server is `minute` seconds.
+    """
+
+    def __init__(self, profiles: int, minute: float) -> None:
+        self.profiles, self.minute = profiles, minute
+        self.tokens: dict[str, float] = {}
+        self.calls: deque[float] = deque()
+        self.busy = self.most_busy = self.refused = self.late = 0
+        self.lock = threading.Lock()
+
+    def __call__(self, request: Request, number: int) -> Answer:
+        if request.path == "/auth/token":
+            token = f"t{number}"
+            self.tokens[f"Bearer {token}"] = time.monotonic() + 15 * self.minute
+            return Answer({"accessToken": token, "expiresIn": f"{15 * self.minute:.0f}s"})
+        if self.tokens.get(request.headers.get("Authorization", ""), 0.0) < time.monotonic():
+            return Answer({}, 401)
+        with self.lock:
+            if self.busy >= 5:
+                self.refused += 1
+                return Answer({}, 429)
+            self.busy += 1
+            self.most_busy = max(self.most_busy, self.busy)
+            now = time.monotonic()
+            while self.calls and self.calls[0] < now - self.minute:
+                self.calls.popleft()
+            self.calls.append(now)
+            too_many = len(self.calls) > 100
+            self.late += too_many
+        time.sleep(0.05 if too_many else 0.01)
+        with self.lock:
+            self.busy -= 1
+        page = int(request.query["page"])
+        found = [profile(n) for n in range(1, self.profiles + 1)][4 * (page - 1) : 4 * page]
+        return Answer({"profiles": found})
+
+
+def test_the_documented_limits_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """440 profiles in 111 calls: over a minute and over a token's life, as one task does it."""
+    monkeypatch.setattr(actito, "WINDOW", 1.0)
+    monkeypatch.setattr(actito, "MARGIN", 14.5)
+    server = Limits(profiles=440, minute=1.0)
+    with json_api(server) as api:
+        frames = list(actito.fetch(licence(), access(api.url), None))
+    assert sum(len(frame) for frame in frames) == 440
+    assert (server.late, server.refused, server.most_busy) == (0, 0, 1)
+    assert len(server.tokens) >= 2
+
+
+def test_several_sources_of_one_licence_at_once_get_everything(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "LONGEST_WAIT", 0.05)
+    monkeypatch.setattr(http, "ATTEMPTS", 100)
+    server = Limits(profiles=40, minute=60.0)
+    with json_api(server) as api, ThreadPoolExecutor(12) as pool:
+        pulls = [pool.submit(lambda: list(actito.fetch(licence(), access(api.url), None))) for _ in range(12)]
+        found = [sum(len(frame) for frame in each.result()) for each in pulls]
+    assert found == [40] * 12
+    assert server.most_busy == 5
+
+
+def test_the_prefixes_of_a_host_are_configurable() -> None:
+    paths: list[str] = []
+
+    def answer(request: Request, number: int) -> Answer:
+        paths.append(request.path)
+        token = {"accessToken": "t", "expiresIn": "900s"}
+        return Answer(token if request.path == "/auth/token" else {"profiles": []})
+
+    with json_api(answer) as api:
+        plain = licence(prefix="/v5", bulk={"etl": "e-7", "above": 0, "prefix": "/v5/"})
+        list(actito.fetch(plain, access(api.url), None))
+        actito.tell(plain, access(api.url), [OptOut("C1", AT)], AT)
+    assert paths[1] == "/v5/entities/acme/profile-tables/people/profiles"
+    assert paths[3] == "/v5/entities/acme/etls/e-7/trigger-execution"
+
+
+CHANGES = """customerId;gsmNumber;subscription;value;moment;language
+C1;+32470123451;WhatsApp;Y;2026-03-01 10:00:00;NL
+C1;+32470123451;Newsletter;N;2026-03-01 10:05:00;NL
+C2;+32470123452;WhatsApp;Y;2026-03-01 10:00:00;FR
+C2;+32470123452;WhatsApp;N;2026-03-01 11:00:00;FR
+"C;3";+32470123453;Newsletter;Y;2026-03-01 10:00:00;FR
+"""
+
+
+def export(**options: Any) -> Any:
+    columns = Columns(
+        record_id="customerId", phone="gsmNumber", consent="value", changed_at="moment", language="language"
+    )
+    usual = {
+        "export": "profile_changes_%Y%m%d*.zip",
+        "subscription": "WhatsApp",
+        "subscription_column": "subscription",
+    }
+    return source(kind="actito", columns=columns, options=usual | options)
+
+
+def test_the_export_of_profile_changes_is_read_once_and_only_our_subscription(store: Store) -> None:
+    with zipfile.ZipFile(store.folder / "profile_changes_20260302_0400.zip", "w") as archive:
+        archive.writestr("profile_changes.csv", CHANGES)
+    (store.folder / "profiles_20260302.zip").write_bytes(b"another export")
+    brand = entity(export())
+    assert store.pull(brand).staged == 3
+    store.reconcile(brand)
+    assert store.people() == {"+32470123451": "subscribed", "+32470123452": "unsubscribed"}
+    assert store.pull(brand).pulled == 0
+
+
+def test_an_export_needs_files_and_the_api_an_address(store: Store) -> None:
+    with pytest.raises(SourceShapeChanged, match="connection of type HTTP"):
+        store.pull(entity(licence()))
+    with pytest.raises(SourceShapeChanged, match="a connection that leads to files"):
+        list(actito.fetch(export(), access("http://127.0.0.1:1"), None))
 
 
 def test_a_missing_option_is_named() -> None:

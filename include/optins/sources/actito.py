@@ -1,13 +1,19 @@
-"""Opt-ins in Actito: the profiles of a table with their WhatsApp subscription, through the V5 API.
+"""Opt-ins in Actito: the profiles of a table with their WhatsApp subscription, through the V5 API, or a daily export.
 
-Options: `entity`, `table`, `subscription` (its name in Actito), `prefix` (`/profiles/v5`, or `/v5` where a host has it
-so); `paging` and its names as in the `http` kind (Actito's documentation shows none for this list: try them on a test
-licence); `bulk` (`etl`: id of a stored import definition, `above`: how many opt-outs are worth one of the 24 bulk calls
-a day). Fields are dotted paths into a profile: `attributes.gsmNumber`, `subscriptions.WhatsApp`.
+Options of the API: `entity`, `table`, `subscription` (its name in Actito), `prefix` (`/profiles/v5`, or `/v5` where a
+host has it so); `paging` and its names as in the `http` kind (Actito's documentation shows none for this list: try them
+on a test licence); `bulk` (`etl`: id of a stored import definition, `above`: how many opt-outs are worth one of the 24
+bulk calls a day, `prefix`: `/mass-imports/v5`, or `/v5`). Fields are dotted paths into a profile:
+`attributes.gsmNumber`, `subscriptions.WhatsApp`.
 
 The connection's password is the API key. A token lives 900 seconds and is fetched again in time; 100 calls a minute
 are allowed, what is more is slowed down by Actito, so we do not send more. (Sources: developers.actito.com,
-authentication and limits; autumn 2026.) Actito's daily exports (`;`-separated CSV in a zip) are a `file` source.
+authentication and limits; autumn 2026.)
+
+With the option `export` (a pattern such as `profile_changes_%Y%m%d*.zip`) the source reads an incremental export
+instead, from a folder that Actito delivers to: `;`-separated UTF-8 CSV, always zipped. *Profile changes* holds the
+changes of every subscription, one a row: `subscription_column` names the column that says which, and only rows of
+`subscription` are read.
 """
 
 from __future__ import annotations
@@ -22,16 +28,19 @@ from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import httpx
 import pandas as pd
 
 from include.entities import Source
-from include.optins.sources import http
+from include.optins.sources import file, http
 from include.optins.sources.errors import SourceRefused, SourceShapeChanged, SourceUnavailable
 from include.optins.sources.http import HttpAccess
 from include.optins.sources.optouts import OptOut, Told
-from include.optins.sources.own import Metered
+from include.optins.sources.own import Metered, RememberedFolder
+from include.optins.sources.storage import Folder
+from include.optins.texts import holds
 
 CALLS, WINDOW = 100, 60.0  # calls in so many seconds
 MARGIN = 60.0  # a token is replaced so many seconds before its end
@@ -39,10 +48,19 @@ BATCH = 20_000  # opt-outs told at once; one bulk file holds them
 SINGLE = 1_000  # opt-outs told one by one at once: ten minutes at Actito's pace
 BULK_CALLS = 24  # in 24 hours, for each table (developers.actito.com, limits)
 SHOWS_PRESENT_STATE = True
+REMEMBERS_FILES = True
 
 
-def fetch(source: Source, access: HttpAccess, since: datetime | None) -> Iterator[pd.DataFrame]:
-    """The profiles of the table, page by page. Raises SourceProblem."""
+def fetch(
+    source: Source, access: HttpAccess | Folder | RememberedFolder, since: datetime | None
+) -> Iterator[pd.DataFrame]:
+    """The profiles of the table, page by page, or what the exports that are new say. Raises SourceProblem."""
+    if "export" in source.options:
+        return _exported(source, access, since)
+    if not isinstance(access, HttpAccess):
+        raise SourceShapeChanged(
+            f"Source {source.name!r}: Actito's API needs a connection of type HTTP; options.export reads files instead."
+        )
     return http.fetch(_as_http(source), _with_token(access), since)
 
 
@@ -92,7 +110,8 @@ def _tell_in_bulk(source: Source, client: httpx.Client, optouts: Sequence[OptOut
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         # UTF-8 without a byte order mark: Actito rejects files that have one.
         archive.writestr("optouts.csv", text.getvalue().encode())
-    url = f"/mass-imports/v5/entities/{_option(source, 'entity')}/etls/{etl}/trigger-execution"
+    prefix = str(source.options["bulk"].get("prefix", "/mass-imports/v5")).rstrip("/")
+    url = f"{prefix}/entities/{_option(source, 'entity')}/etls/{etl}/trigger-execution"
     http.send(
         source,
         client,
@@ -111,6 +130,22 @@ def open_client(access: HttpAccess) -> httpx.Client:
 def parameters(source: Source) -> dict[str, str]:
     """The query parameters that ask for a profile's subscription."""
     return {"subscriptions": _option(source, "subscription")}
+
+
+def _exported(source: Source, access: Any, since: datetime | None) -> Iterator[pd.DataFrame]:
+    if isinstance(access, HttpAccess):
+        raise SourceShapeChanged(
+            f"Source {source.name!r}: options.export needs a connection that leads to files."
+        )
+    options = source.options
+    as_file = {"pattern": options["export"], "format": "csv", "separator": ";"}
+    column = options.get("subscription_column")
+    # A column of the file that no record of ours has: it is read to choose the rows by.
+    extra = {"subscription_column": column} if column else {}
+    columns = source.columns.model_copy(update={"attributes": {**source.columns.attributes, **extra}})
+    reader = source.model_copy(update={"columns": columns, "options": as_file | dict(options)})
+    for frame in file.fetch(reader, access, since):
+        yield frame if column is None else frame[holds(frame[column] == _option(source, "subscription"))]
 
 
 def _as_http(source: Source) -> Source:

@@ -57,7 +57,5 @@ def _content(source: Source, response: httpx.Response) -> bytes:
                 f"(options.paging in sources/{source.name}.yaml)."
             )
         if time.monotonic() - began > LONGEST_ANSWER:
-            raise _TryAgain(
-                f"Source {source.name!r} takes longer than {LONGEST_ANSWER:.0f} s for one answer."
-            )
+            raise httpx.ReadTimeout("one answer takes too long", request=response.request)
     return bytes(content)
