@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from include import phone
 from include.entities import Entity, Source
-from include.optins.texts import as_json, cleaned, holds
+from include.optins.texts import as_json, by_value, cleaned, holds
 from include.optins.times import MOMENT, moments, newest, to_arrow
 
 STRING = pd.ArrowDtype(pa.string())
@@ -101,6 +101,10 @@ def _reasons(
 
 def _consent(values: pd.Series, source: Source) -> pd.Series:
     """`yes`, `no`, or NA for what is neither: unknown is not a yes."""
+    return by_value(values, lambda different: _answers(different, source))
+
+
+def _answers(values: pd.Series, source: Source) -> pd.Series:
     text = cleaned(values).str.lower()
     answer = pd.Series(pd.NA, index=values.index, dtype=STRING)
     answer = answer.mask(holds(text.isin([value.lower() for value in source.true_values])), "yes")
@@ -127,9 +131,13 @@ def _language(frame: pd.DataFrame, source: Source, entity: Entity) -> pd.Series:
     known = entity.settings.languages
     by_name = {language.split("_")[0].lower(): language for language in reversed(known)}
     by_name |= {language.lower(): language for language in known}
-    text = cleaned(frame[column]).str.lower().str.replace("-", "_", regex=False)
-    exact = text.where(text.isin(list(by_name)))
-    return exact.fillna(text.str.replace(r"_.*$", "", regex=True)).map(by_name).astype(STRING)
+
+    def meant(different: pd.Series) -> pd.Series:
+        text = cleaned(different).str.lower().str.replace("-", "_", regex=False)
+        exact = text.where(text.isin(list(by_name)))
+        return exact.fillna(text.str.replace(r"_.*$", "", regex=True)).map(by_name).astype(STRING)
+
+    return by_value(frame[column], meant)
 
 
 def _rejected(frame: pd.DataFrame, record_id: pd.Series, reasons: pd.Series) -> pa.Table:
