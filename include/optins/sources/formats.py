@@ -30,7 +30,9 @@ from include.optins.sources.frames import (
 )
 from include.optins.sources.paging import path_value
 
-BLOCK = 8 << 20  # bytes of text per chunk: about 50,000 records; a CSV row must fit
+BLOCK = (
+    2 << 20
+)  # bytes of text per chunk, some 30,000 records: with more, memory grows as it breaks up; a row must fit
 LONGEST_LINE = 1 << 20  # bytes of one JSON document
 HARMLESS_ROWS = 1_000_000
 
