@@ -85,7 +85,8 @@ def shows_present_state(source: Source) -> bool:
     """Whether reading the whole source tells what it holds now; its YAML may say so or not (`compare`)."""
     if source.compare is not None:
         return source.compare
-    return bool(getattr(kind(source.kind), "SHOWS_PRESENT_STATE", False))
+    # An export of Actito's holds changes, not a state.
+    return bool(getattr(kind(source.kind), "SHOWS_PRESENT_STATE", False)) and "export" not in source.options
 
 
 def teller(source: Source) -> Callable[[Source, Any, Sequence[OptOut], datetime], list[Told]]:
