@@ -90,8 +90,17 @@ def test_the_examples_load_and_a_source_is_short(tmp_path: Path) -> None:
     assert entity.source("loyalty").columns.attributes == {"first_name": "first_name", "tier": "card_tier"}
     assert entity.template("back_in_stock").category == "marketing"
     assert entity.segment("gold_dutch").languages == ("nl",)
-    assert len(examples) == 4
-    assert all(len(each.text.splitlines()) <= 20 for each in examples if each.title.startswith("sources/"))
+    sources = {each.title: each.text for each in examples if each.title.startswith("sources/")}
+    assert {entity.source(Path(title).stem).kind for title in sources} >= {
+        "actito",
+        "file",
+        "http",
+        "inbound",
+        "pushed",
+        "sql",
+    }
+    ours = {path.name: path.read_text() for path in (folder / "sources").iterdir()}
+    assert all(len(text.splitlines()) <= 20 for text in (sources | ours).values())
 
 
 def _agrees(told: str, field: FieldInfo) -> bool:
