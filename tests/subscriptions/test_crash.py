@@ -10,9 +10,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import psycopg
+import pytest
 from psycopg.rows import dict_row
 
 from include.entities import Entity
@@ -25,6 +27,7 @@ from tests.support.optins import KEY, NOW, Store, entity, source, write_csv
 COLUMNS = Columns(record_id="id", phone="tel", consent="ok", changed_at="at")
 BRAND = entity(source(kind="http", columns=COLUMNS, options={"paging": "page_number"}))
 FILES = entity(source())
+AT = "2026-03-01T10:00:00Z"
 YES = ("1", "0470123456", "yes", "2026-03-01T10:00:00Z", None, None, None)
 
 
@@ -36,10 +39,17 @@ def _reconcile(brand: Entity, dsn: str) -> None:
     reconcile(brand, dsn=dsn, key=KEY, now=NOW)
 
 
+# A clean process that has imported once forks the others: importing takes each of them seconds.
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload(
+    ["include.optins.sources.file", "include.subscriptions", "include.phone.bulk"]
+)
+
+
 @contextmanager
 def child(target: Callable[..., None], *arguments: Any) -> Iterator[multiprocessing.process.BaseProcess]:
     """A process of its own, killed at the end if it still runs."""
-    process = multiprocessing.get_context("spawn").Process(target=target, args=arguments)
+    process = PROCESSES.Process(target=target, args=arguments)
     process.start()
     try:
         yield process
@@ -90,6 +100,68 @@ def test_a_pull_killed_with_rows_on_the_way_leaves_nothing_and_is_done_again(sto
         _pull(store.dsn, api.url)
     assert store.value("select count(*) from optin_staging") == 60_000
     assert store.value("select count(*) from sync_run") == 1
+
+
+def _pull_files(dsn: str, folder: str, run_key: str) -> None:
+    pull(FILES, FILES.sources[0], Path(folder), dsn=dsn, run_key=run_key, now=NOW)
+
+
+def every_row(store: Store) -> dict[str, list[dict[str, Any]]]:
+    names = ("subscription", "consent_event", "optin_staging", "rejected_record", "source_file", "sync_run")
+    return {name: store.rows(f"select * from {name}") for name in names}  # noqa: S608
+
+
+@pytest.mark.parametrize("table", ["optin_staging", "rejected_record", "source_file", "sync_run"])
+def test_a_pull_killed_at_any_of_its_writes_leaves_the_tables_as_they_were(store: Store, table: str) -> None:
+    """A lock on one table after the other holds the pull at its first write there, in the same transaction as all
+    the others; `sync_run` at its last.
+    """
+    store.sync(FILES, [YES])
+    before = every_row(store)
+    rows = [(f"r{n}", f"047012{n:04d}", "yes", AT, None, None, None) for n in range(2_000)]
+    write_csv(store.folder / "drop_2.csv", [*rows, ("bad", "12", "yes", AT, None, None, None)])
+    with psycopg.connect(store.dsn) as holding:
+        # Readers go on; whoever writes waits. A trigger's row lock stands for the last write: the run is closed there.
+        if table == "sync_run":
+            holding.execute(
+                "create function wait_here() returns trigger language plpgsql as $$ begin "
+                "perform pg_advisory_xact_lock(7); return new; end $$"
+            )
+            holding.execute(
+                "create trigger wait_here before update on sync_run for each row execute function wait_here()"
+            )
+            holding.commit()
+            holding.execute("select pg_advisory_lock(7)")
+        else:
+            holding.execute(f"lock table {table} in exclusive mode")
+        with child(_pull_files, store.dsn, str(store.folder), "two") as process:
+            wait_for(lambda: [row["wait_event_type"] for row in backends(store, "pull drop")] == ["Lock"])
+            assert process.pid
+            os.kill(process.pid, signal.SIGKILL)
+    wait_for(lambda: not backends(store, "pull drop"))
+    assert every_row(store) == before
+    _pull_files(store.dsn, str(store.folder), "two")
+    assert store.value("select count(*) from optin_staging") == 2_000
+    assert store.reasons() == {"phone_too_short": 1}
+    store.reconcile(FILES)
+    assert len(store.people()) == 2_001
+
+
+def test_two_pulls_at_once_take_every_file_once(store: Store) -> None:
+    rows = [(f"r{n}", f"047012{n:04d}", "yes", AT, None, None, None) for n in range(5_000)]
+    write_csv(store.folder / "drop.csv", rows)
+    folder = str(store.folder)
+    with (
+        child(_pull_files, store.dsn, folder, "one") as one,
+        child(_pull_files, store.dsn, folder, "two") as two,
+    ):
+        one.join(60)
+        two.join(60)
+        assert (one.exitcode, two.exitcode) == (0, 0)
+    assert sorted(row["pulled"] for row in store.rows("select pulled from sync_run")) == [0, 5_000]
+    store.reconcile(FILES)
+    assert len(store.people()) == 5_000
+    assert store.value("select count(*) from consent_event") == 5_000
 
 
 def test_a_reconcile_killed_with_events_written_leaves_the_table_as_it_was(store: Store) -> None:

@@ -82,6 +82,7 @@ class Store:
         run_key: str | None = None,
         now: datetime = NOW,
         access: Any = None,
+        whole: bool = False,
     ) -> PullResult:
         self.runs += 1
         chosen = entity.source(name) if name else entity.sources[0]
@@ -92,6 +93,7 @@ class Store:
             dsn=self.dsn,
             run_key=run_key or f"run-{self.runs}",
             now=now,
+            whole=whole,
         )
 
     def reconcile(self, entity: Entity, *, now: datetime = NOW, release: bool = False) -> ReconcileResult:
