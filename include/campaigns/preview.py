@@ -153,6 +153,8 @@ def render(template: Template, language: str, variables: list[str]) -> str:
 
 
 def _button(button: Button, end: str | None) -> str:
+    if button.target is not None:
+        return f"[{button.text}: {button.target}]"  # where people are redirected to, their click counted
     if end is None:
         return f"[{button.text}]"
     return f"[{button.text}: {(button.url or '').replace('{{1}}', end)}]"

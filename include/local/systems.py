@@ -163,6 +163,7 @@ def _simulator(instance: Instance, systems: Systems, entity: Entity) -> dict[str
         "senders": ["00" + SENDER.removeprefix("+")],
         "webhook_url": f"{hooks}/status",
         "mo_url": f"{hooks}/inbound",
+        "link_url": f"{systems.webhook}/whatsapp-hooks/l/",
         "templates": [text for template in entity.templates for text in _texts(template)],
     }
     return {"accounts": [account], "settings": {"speed": SPEED, "seed": 26}}
@@ -180,7 +181,10 @@ def _texts(template: Template) -> list[dict[str, Any]]:
             "body": text.body,
             "body_variables": len(template.variables),
             "footer": text.footer or "",
-            "buttons": [{"type": button.type, "text": button.text} for button in text.buttons],
+            "buttons": [
+                {"type": button.type, "text": button.text, "variable": "{{1}}" in (button.url or "")}
+                for button in text.buttons
+            ],
         }
         for language, text in template.languages.items()
     ]

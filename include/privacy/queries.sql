@@ -12,6 +12,10 @@ update set_aside set body = null where entity = :entity and received_at < :befor
 -- Records that were not taken.
 delete from rejected_record where entity = :entity and rejected_at < :before;
 
+-- name: forget_pushed(entity, before)!
+-- Records that a source sent and no pull has taken: its file is gone, or its Dag is switched off.
+delete from pushed_record where entity = :entity and received_at < :before;
+
 -- name: forget_variables(entity, before)!
 -- What was written into messages, once they are as old as texts may be.
 update campaign_message m set variables = null
@@ -110,11 +114,14 @@ update campaign set forgotten_at = :now where id = :campaign_id;
 -- Who replied when. Answers and forwards of a reply go with it; one whose media are still kept stays until they are gone.
 with old as (
     select id from inbound_message m
-    where m.entity = :entity and m.received_at < :before and not exists (select from kept_media k where k.inbound_id = m.id)
+    where m.entity = :entity and m.received_at < :before and not exists (
+        select from kept_media k where k.inbound_id = m.id and k.state in ('due', 'done', 'expired'))
 ), forwards as (
     delete from reply_outbox where inbound_id in (select id from old)
 ), answers as (
     delete from answer where inbound_id in (select id from old)
+), media as (
+    delete from kept_media where inbound_id in (select id from old)
 )
 delete from inbound_message where id in (select id from old);
 

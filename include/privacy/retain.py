@@ -17,15 +17,15 @@ def retain(entity: Entity, *, dsn: str, now: datetime) -> dict[str, int]:
     """Apply the entity's periods; returns rows changed by kind. Repeating it changes nothing."""
     periods = entity.settings.retention
     texts = now - timedelta(days=periods.message_text_days)
+    records = now - timedelta(days=periods.staging_days)
     with connect(dsn, application="whatsapp retention") as conn:
         require_current(conn)
         forgotten = {
             "replies": SQL.forget_reply_texts(conn, entity=entity.name, before=texts),
             "variables": SQL.forget_variables(conn, entity=entity.name, before=texts),
             "set_aside": SQL.forget_set_aside(conn, entity=entity.name, before=texts),
-            "rejects": SQL.forget_rejects(
-                conn, entity=entity.name, before=now - timedelta(days=periods.staging_days)
-            ),
+            "rejects": SQL.forget_rejects(conn, entity=entity.name, before=records),
+            "pushed": SQL.forget_pushed(conn, entity=entity.name, before=records),
         }
         conn.commit()
         return forgotten | _forget_metadata(

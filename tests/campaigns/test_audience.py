@@ -16,7 +16,7 @@ from include.campaigns.preview import preview
 from include.campaigns.rehearsal import rehearse
 from include.database import connect
 from include.entities import Entity, load_entity
-from tests.support.campaigns import acme, approve_templates, planned, states, subscribe
+from tests.support.campaigns import LINK_KEY, acme, approve_templates, planned, states, subscribe
 
 
 def entity_with(tmp_path: Path, **files: str) -> Entity:
@@ -219,6 +219,7 @@ def test_a_rehearsal_needs_consent_and_happens_once(migrated_database: str, tmp_
                 messages_per_second=80,
                 dsn=dsn,
                 now=datetime.now(UTC),
+                link_key=LINK_KEY,
             )
             assert sent == expected
         assert simulator.stats()["accepted"] == 1

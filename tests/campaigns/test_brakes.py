@@ -19,6 +19,7 @@ from include.database import connect
 from include.message_log import StatusEvent, apply_events
 from include.message_log.codes import META
 from tests.support.campaigns import (
+    LINK_KEY,
     acme,
     approve_templates,
     approved,
@@ -44,7 +45,7 @@ def dsn(migrated_database: str) -> str:
 
 
 def run(dsn: str, campaign_id: int, simulator: Simulator, rate: int = 1000) -> SendReport:
-    chosen = SendSettings(worker="send-0", messages_per_second=rate)
+    chosen = SendSettings(worker="send-0", messages_per_second=rate, link_key=LINK_KEY)
     return send(acme(), campaign_id, lambda: CmComMessenger(settings(simulator)), chosen, dsn=dsn)
 
 

@@ -18,6 +18,7 @@ from include.campaigns.states import approve
 from include.database import connect
 from include.entities import Entity, load_entity
 from tests.support.campaigns import (
+    LINK_KEY,
     acme,
     approve_templates,
     approved,
@@ -44,7 +45,7 @@ def dsn(migrated_database: str) -> str:
 
 
 def run(dsn: str, campaign_id: int, simulator: Simulator, *, worker: str = "send-0") -> SendReport:
-    chosen = SendSettings(worker=worker, messages_per_second=1000)
+    chosen = SendSettings(worker=worker, messages_per_second=1000, link_key=LINK_KEY)
     return send(acme(), campaign_id, lambda: CmComMessenger(settings(simulator)), chosen, dsn=dsn)
 
 
@@ -118,7 +119,7 @@ def test_what_was_approved_is_sent_whatever_the_files_say_later(
     file = folder / "templates" / "spring_sale.yaml"
     file.write_text(file.read_text().replace("payload: STOP", "payload: OTHER"))
     changed: Entity = load_entity("acme", tmp_path)
-    chosen = SendSettings(worker="send-0", messages_per_second=1000)
+    chosen = SendSettings(worker="send-0", messages_per_second=1000, link_key=LINK_KEY)
     send(changed, plan.campaign_id, lambda: CmComMessenger(settings(simulator)), chosen, dsn=dsn)
     assert "OTHER" not in str(texts(simulator))
     assert "STOP" in str(texts(simulator))

@@ -23,7 +23,7 @@ from include.entities import EntityProblems, Template, load_entity
 from include.entities.models import Button, DoubleOptIn, Keywords, TemplateText
 from include.inbound import Inbound, record_inbound
 from include.subscriptions import expire_unconfirmed
-from tests.support.campaigns import planned, register_templates, settings, states
+from tests.support.campaigns import LINK_KEY, planned, register_templates, settings, states
 from tests.support.optins import KEY, Store, entity, source
 from tests.support.simulator import Simulator, running_simulator
 
@@ -79,7 +79,7 @@ def ask(store: Store, run_key: str, *, now: datetime | None = None) -> int:
 def deliver(store: Store, simulator: Simulator) -> int:
     """Send every confirmation that is planned; how many the simulator accepted by now."""
     for row in store.rows("select id from campaign where parameters ? 'confirms' order by id"):
-        chosen = SendSettings(worker="send-0", messages_per_second=1000)
+        chosen = SendSettings(worker="send-0", messages_per_second=1000, link_key=LINK_KEY)
         send(BRAND, row["id"], lambda: CmComMessenger(settings(simulator)), chosen, dsn=store.dsn)
     accepted: int = simulator.stats()["accepted"]
     return accepted

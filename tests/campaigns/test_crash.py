@@ -28,6 +28,7 @@ from include.campaigns.sender import SendSettings, send
 from include.database import connect, migrate
 from include.local.postgres import embedded_postgres
 from tests.support.campaigns import (
+    LINK_KEY,
     acme,
     approve_templates,
     approved,
@@ -54,7 +55,9 @@ def simulator(tmp_path: Path) -> Iterator[Simulator]:
 def _send(dsn: str, campaign_id: int, url: str, *, patience: float = 60.0) -> str:
     simulator = Simulator(Path(), {})
     simulator.url = url
-    chosen = SendSettings(worker="send-0", messages_per_second=BATCH * 100, lanes=LANES, patience=patience)
+    chosen = SendSettings(
+        worker="send-0", messages_per_second=BATCH * 100, lanes=LANES, patience=patience, link_key=LINK_KEY
+    )
     return send(acme(), campaign_id, lambda: CmComMessenger(settings(simulator)), chosen, dsn=dsn).ended
 
 

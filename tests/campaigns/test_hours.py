@@ -15,6 +15,7 @@ from include.campaigns.parameters import Hours, freeze
 from include.campaigns.sender import SendSettings, send
 from include.database import connect
 from tests.support.campaigns import (
+    LINK_KEY,
     acme,
     approve_templates,
     approved,
@@ -178,7 +179,7 @@ def test_quiet_hours_are_kept_by_the_plan_and_by_the_claim(migrated_database: st
         register_templates(simulator, acme())
         from cm_com.messenger import CmComMessenger
 
-        chosen = SendSettings(worker="send-0", messages_per_second=1000)
+        chosen = SendSettings(worker="send-0", messages_per_second=1000, link_key=LINK_KEY)
         report = send(
             acme(), plan.campaign_id, lambda: CmComMessenger(of_the_simulator(simulator)), chosen, dsn=dsn
         )

@@ -18,6 +18,7 @@ from include.campaigns.settle import settle
 from include.campaigns.states import pause, release_uncertain, resume
 from include.database import connect
 from tests.support.campaigns import (
+    LINK_KEY,
     acme,
     approve_templates,
     approved,
@@ -46,7 +47,7 @@ def dsn(migrated_database: str) -> str:
 def run(
     dsn: str, campaign_id: int, simulator: Simulator, *, worker: str = "send-0", **options: object
 ) -> SendReport:
-    chosen = SendSettings(worker=worker, messages_per_second=1000, **options)  # type: ignore[arg-type]
+    chosen = SendSettings(worker=worker, messages_per_second=1000, link_key=LINK_KEY, **options)  # type: ignore[arg-type]
     return send(
         acme(),
         campaign_id,
@@ -110,7 +111,7 @@ def test_a_refused_token_pauses_the_campaign_and_loses_nobody(dsn: str, simulato
     plan = approved(dsn, acme())
     other = settings(simulator)
     object.__setattr__(other, "token", "99999999-9999-9999-9999-999999999999")
-    chosen = SendSettings(worker="send-0", messages_per_second=1000)
+    chosen = SendSettings(worker="send-0", messages_per_second=1000, link_key=LINK_KEY)
     report = send(acme(), plan.campaign_id, lambda: CmComMessenger(other), chosen, dsn=dsn)
     assert report.ended == "paused"
     with connect(dsn) as conn:

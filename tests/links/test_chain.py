@@ -15,7 +15,6 @@ from fastapi.testclient import TestClient
 
 from include.campaigns.sender import SendSettings, send
 from include.database import connect
-from include.entities import Entity
 from include.entities.models import Audience, PastCampaign
 from include.links import LinkTokens
 from include.pages import Access, build_pages
@@ -33,31 +32,13 @@ from tests.support.campaigns import (
 from tests.support.simulator import Simulator, running_simulator
 from tests.support.webhook import KEY, WebhookProcess, running_webhook
 
-TARGET = "https://www.acme.example/sale?ref=wa"
+TARGET = "https://www.acme.example/nl/spring-sale"
 PEOPLE = 120
 POPULATION = {"shares": {"failed": {}, "pending": 0.05, "visit": 0.4, "scanned": 0.2, "stop": 0.0}}
 
 
-def with_link(entity: Entity) -> Entity:
-    """The entity with a counted button in every language of the spring sale."""
-    button = {
-        "type": "url",
-        "text": "To the sale",
-        "url": "https://go.acme.example/l/{{1}}",
-        "target": TARGET,
-    }
-    templates = []
-    for template in entity.templates:
-        data = template.model_dump()
-        if template.name == "spring_sale":
-            for text in data["languages"].values():
-                text["buttons"] = [*text["buttons"], button]
-        templates.append(type(template).model_validate(data))
-    did = Audience(name="clickers", past=(PastCampaign(campaign="Spring", did="clicked"),))
-    return entity.model_copy(update={"templates": tuple(templates), "segments": (*entity.segments, did)})
-
-
-ENTITY = with_link(acme())
+CLICKERS = Audience(name="clickers", past=(PastCampaign(campaign="Spring", did="clicked"),))
+ENTITY = acme().model_copy(update={"segments": (*acme().segments, CLICKERS)})
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +98,7 @@ def test_exactly_those_who_tapped_are_counted(chain: tuple[str, WebhookProcess, 
             (campaign_id,),
         ).fetchall()
         counted = clicks(conn)
-        target = conn.execute("select target from link limit 1").fetchone()
+        target = conn.execute("select target from link where language = 'nl'").fetchone()
     assert {row["reference"] for row in rows} == tapped
     assert counted["people"] == len(tapped) < counted["clicks"], "some tap twice"
     assert counted["robots"] > 10, "previews and scanners are apart"
@@ -136,7 +117,7 @@ def test_exactly_those_who_tapped_are_counted(chain: tuple[str, WebhookProcess, 
     assert sum(row["robots"] for row in figures.links) == counted["robots"]
     page = _page(dsn, campaign_id)
     assert f'data-figure="clicked">{len(tapped)}<' in page
-    assert "www.acme.example/sale?ref=wa&amp;utm_source=whatsapp" in page
+    assert "www.acme.example/nl/spring-sale?utm_source=whatsapp&amp;utm_medium" in page
 
 
 def test_the_next_campaign_can_go_to_whoever_clicked(
@@ -161,8 +142,10 @@ def test_a_token_holds_no_number_and_the_address_leads_nowhere_else(
     assert "evil" not in str(headers)
     with connect(dsn) as conn:
         person = conn.execute("select max(subscription_id) as id from campaign_message").fetchone()
+        link = conn.execute("select min(id) as id from link").fetchone()
         before = clicks(conn)
     assert person is not None
+    assert link is not None
     strangers = LinkTokens(KEY.encode())
     for wrong in (
         token[:-1],
@@ -181,7 +164,7 @@ def test_a_token_holds_no_number_and_the_address_leads_nowhere_else(
         assert fetch(webhook, f"/l/{token}", method)[0] == 405
     with connect(dsn) as conn:
         assert clicks(conn) == before
-    assert fetch(webhook, f"/l/{strangers.make(1, 10**12)}")[0] == 302, (
+    assert fetch(webhook, f"/l/{strangers.make(link['id'], 10**12)}")[0] == 302, (
         "a link of ours for somebody we do not know …"
     )
     with connect(dsn) as conn:

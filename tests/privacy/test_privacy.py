@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from include.database import connect
+from include.inbound import from_webhook, record_inbound
 from include.privacy import PersonUnknown, erase, retain
 from include.reports import funnel, refresh
 from tests.support.campaigns import acme, approve_templates, planned, states, subscribe
@@ -66,12 +67,36 @@ def test_retention_forgets_texts_once_they_are_old(migrated_database: str) -> No
         conn.execute(
             "insert into set_aside (entity, kind, reason, body) values ('acme', 'status', 'unknown', 'x')"
         )
-    assert set(retain(acme(), dsn=dsn, now=NOW).values()) == {0}
-    later = NOW + timedelta(days=91)
-    assert retain(acme(), dsn=dsn, now=later) == {
-        "replies": 0, "variables": 2, "set_aside": 1, "rejects": 0, "messages": 0, "old_replies": 0, "strangers": 0,
-    }  # fmt: skip
-    assert set(retain(acme(), dsn=dsn, now=later).values()) == {0}
+        conn.execute(
+            "insert into pushed_record values ('acme', 'form', 'x', '{\"mobile\": \"+32470123456\"}', %s)",
+            (NOW,),
+        )
+        document = {
+            "from": {"number": "+32470000001"},
+            "message": {
+                "text": "Is het nog te koop?",
+                "media": {"mediaUri": "https://cdn-1.messaging.cm.com/x"},
+            },
+            "timeUtc": NOW.isoformat(),
+        }
+        record_inbound(conn, [from_webhook(document, now=NOW)], entities=[acme()], suppression_key=None)
+
+        def kept() -> list[tuple[str | None, bool]]:
+            conn.commit()
+            rows = conn.execute(
+                "select text, raw is null and media_uri is null as bare, kind from inbound_message"
+            )
+            return [(row["text"], row["bare"]) for row in rows]
+
+        assert set(retain(acme(), dsn=dsn, now=NOW).values()) == {0}
+        assert kept() == [("Is het nog te koop?", False)]
+        nothing = dict.fromkeys(retain(acme(), dsn=dsn, now=NOW), 0)
+        assert retain(acme(), dsn=dsn, now=NOW + timedelta(days=31)) == nothing | {"pushed": 1}
+        assert kept() == [("Is het nog te koop?", False)]
+        later = NOW + timedelta(days=91)
+        assert retain(acme(), dsn=dsn, now=later) == nothing | {"replies": 1, "variables": 2, "set_aside": 1}
+        assert kept() == [(None, True)], "who replied when stays countable, what they said does not"
+        assert retain(acme(), dsn=dsn, now=later) == nothing
 
 
 def test_rows_of_old_campaigns_go_and_their_figures_stay(migrated_database: str) -> None:

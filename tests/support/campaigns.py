@@ -16,6 +16,7 @@ from include.entities import Entity, load_entity
 from tests.support.simulator import ACCOUNT, SENDER, TOKEN, Simulator
 
 CONNECTION = "cm_com_acme"
+LINK_KEY = b"0123456789abcdef0123456789abcdef"  # the template has a button whose clicks are counted
 
 
 class FakeConnection:
