@@ -19,7 +19,15 @@ from cm_com.messenger import CmComMessenger
 from include.campaigns.brakes import Limits
 from include.campaigns.sender import SendReport, SendSettings, send
 from include.database import connect
-from tests.support.campaigns import acme, approve_templates, approved, register_templates, settings, subscribe
+from tests.support.campaigns import (
+    LINK_KEY,
+    acme,
+    approve_templates,
+    approved,
+    register_templates,
+    settings,
+    subscribe,
+)
 from tests.support.simulator import Simulator, running_simulator
 from tests.support.webhook import running_webhook
 
@@ -30,7 +38,7 @@ LIMITS = Limits()
 
 
 def run(dsn: str, campaign_id: int, simulator: Simulator, worker: str) -> SendReport:
-    chosen = SendSettings(worker=worker, messages_per_second=RATE)
+    chosen = SendSettings(worker=worker, messages_per_second=RATE, link_key=LINK_KEY)
     messenger = settings(simulator)
     return send(acme(), campaign_id, lambda: CmComMessenger(messenger), chosen, dsn=dsn)
 
