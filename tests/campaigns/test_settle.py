@@ -19,6 +19,7 @@ from include.message_log import StatusEvent, apply_events
 from include.reports import funnel, report_text
 from tests.campaigns.test_audience import entity_with
 from tests.support.campaigns import (
+    LINK_KEY,
     acme,
     approve_templates,
     approved,
@@ -46,7 +47,7 @@ def dsn(migrated_database: str) -> str:
 
 
 def run(dsn: str, campaign_id: int, simulator: Simulator, **options: object) -> SendReport:
-    chosen = SendSettings(worker="send-0", messages_per_second=400, **options)  # type: ignore[arg-type]
+    chosen = SendSettings(worker="send-0", messages_per_second=400, link_key=LINK_KEY, **options)  # type: ignore[arg-type]
     return send(acme(), campaign_id, lambda: CmComMessenger(settings(simulator)), chosen, dsn=dsn)
 
 
