@@ -84,7 +84,7 @@ def _narrowed(schema: dict[str, Any]) -> dict[str, Any]:
     }
     likely |= {"subscription_id": {"enum": [1, 2, 3]}, "figure": {"enum": ["target", "failed", "nonsense"]}}
     likely |= {
-        "action": {"enum": ["pause", "resume", "cancel", "release"]},
+        "verb": {"enum": ["pause", "resume", "cancel", "release"]},
         "name": {"enum": ["pages.css", "vega.css"]},
     }
     for path in schema["paths"].values():
