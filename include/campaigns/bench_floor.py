@@ -79,6 +79,12 @@ def _message(number: int) -> dict[str, Any]:
                                     }
                                     for payload, index in buttons
                                 ),
+                                {
+                                    "type": "button",
+                                    "sub_type": "url",
+                                    "index": 2,
+                                    "parameters": [{"type": "text", "text": f"{number:036}"}],
+                                },
                             ],
                         }
                     }
