@@ -14,6 +14,18 @@ NOISE = (
     "\u00a0\u00ad\u200b\u2011\u202a\u202c\u3000\uff08\uff0b\uff11\u0661\u06f2\u0967\u00b2\u30fc\uff5e\u2053é\U0001d7d8\U0001f4de"
 )
 
+SCRIPTS = (
+    "\uff10\uff11\uff12\uff13\uff14\uff15\uff16\uff17\uff18\uff19",
+    "٠١٢٣٤٥٦٧٨٩",
+    "۰۱۲۳۴۵۶۷۸۹",
+    "०१२३४५६७८९",
+)
+EXTENSIONS = (
+    " ext. 12", " x5", "ext 123456789", " anexo 7", "#44", " доб. 3", ";ext=99", ",,123#", "x",
+    "\uff45\uff58\uff54 5", " int 9", "~3", " Ext",
+)  # fmt: skip
+INSIDE = ("FLOWERS", "abc", "WhatsApp", "o", "O", "l", "+", "\uff0b", "++", "(0)", "(00)", "00", " (0) ")
+
 
 def examples(region: str) -> list[str]:
     """National significant numbers of every type the region has."""
@@ -49,8 +61,21 @@ def random_rows(count: int, chance: random.Random) -> list[tuple[str, str]]:
         if chance.random() < 0.1:
             national = _digits(chance.randrange(1, 20), chance)
         ways = list(ways_to_write(origin, national))
-        rows.append((_damaged(chance.choice(ways), chance), region))
+        rows.append((_odd(_damaged(chance.choice(ways), chance), chance), region))
     return rows
+
+
+def _odd(text: str, chance: random.Random) -> str:
+    """Now and then an extension, letters or a plus in between, or digits of another script."""
+    kind = chance.random()
+    if kind < 0.06:
+        return text + chance.choice(EXTENSIONS)
+    if kind < 0.12:
+        at = chance.randrange(len(text) + 1)
+        return text[:at] + chance.choice(INSIDE) + text[at:]
+    if kind < 0.16:
+        return text.translate(str.maketrans("0123456789", chance.choice(SCRIPTS)))
+    return text
 
 
 def _digits(count: int, chance: random.Random) -> str:
