@@ -4,6 +4,7 @@ installed provider offers through Airflow's object storage.
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from airflow.sdk import Connection, ObjectStoragePath
@@ -44,7 +45,8 @@ def folder(connection: Connection) -> ObjectStoragePath:
         return ObjectStoragePath(f"file://{path}")
     if scheme in ON_A_HOST:
         path = f"{connection.host}/{str(connection.extra_dejson.get('path', '')).lstrip('/')}"
-    store = attach(scheme, conn_id=connection.conn_id, fs=_sftp(connection) if scheme == "sftp" else None)
+    own = {"sftp": _sftp, "gs": _gcs}.get(scheme)
+    store = attach(scheme, conn_id=connection.conn_id, fs=own(connection) if own else None)
     # Connecting now, by the store's own client: a path that cannot would go on without credentials.
     # And what was listed an hour ago in this process is not what is there now.
     store.fs.invalidate_cache()
@@ -71,3 +73,29 @@ def _sftp(connection: Connection) -> Any:
         passphrase = extra.get("private_key_passphrase")
         options["client_keys"] = [asyncssh.import_private_key(private_key, passphrase)]
     return get_fs(connection.conn_id, options)
+
+
+def _gcs(connection: Connection) -> Any:
+    """gcsfs itself: Google's provider (22.8) brings 58 packages and cannot be installed beside tenacity 9.2.
+
+    The connection's fields are the provider's: `keyfile_dict`, `key_path`, `is_anonymous`; with none of them, the
+    credentials that the machine has.
+    """
+    try:
+        from gcsfs.core import GCSFileSystem
+    except ImportError:
+        raise ImportError(
+            "Google Cloud Storage needs gcsfs: pip install 'airflow-whatsapp-campaigns[gcs]'."
+        ) from None
+    extra = connection.extra_dejson
+    token = (
+        extra.get("keyfile_dict") or extra.get("key_path") or ("anon" if extra.get("is_anonymous") else None)
+    )
+    if isinstance(token, str) and token.lstrip().startswith("{"):
+        token = json.loads(token)
+    return GCSFileSystem(
+        project=extra.get("project") or "",
+        token=token,
+        endpoint_url=extra.get("endpoint_url"),
+        skip_instance_cache=True,
+    )

@@ -18,7 +18,7 @@ from include.optins import HttpAccess, Opener, SourceRefused, SourceUnavailable
 from include.optins.sources import OptOut, file, sql
 from tests.support.json_api import Answer, json_api
 from tests.support.optins import HEADER, Store, entity, source
-from tests.support.stores import PASSWORD, S3, USER, Sftp, s3_server, sftp_server
+from tests.support.stores import PASSWORD, S3, USER, Sftp, gcs_server, s3_server, sftp_server
 
 pytestmark = pytest.mark.airflow
 ROOT = Path(__file__).parents[2]
@@ -125,6 +125,15 @@ def test_an_s3_that_is_not_there_or_lets_nobody_in(
     define("aws", **aws(s3.url, "nothing"))
     with pytest.raises(SourceUnavailable, match="does not exist"):
         read(access, source())
+
+
+def test_google_cloud_storage(define: Define, access: Access, store: Store) -> None:
+    brand = entity(source())
+    with gcs_server(drop_1=CSV, drop_2=CSV.replace(b"\n1,", b"\n2,"), other=CSV) as url:
+        extra = {"path": "drops/in", "is_anonymous": True, "endpoint_url": url}
+        define("google_cloud_platform", extra=extra)
+        opener = Opener(lambda: access(brand.sources[0]))
+        assert [store.pull(brand, access=opener).pulled for _ in range(2)] == [2, 0]
 
 
 def sftp_connection(sftp: Sftp, **changes: Any) -> dict[str, Any]:

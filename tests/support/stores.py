@@ -57,6 +57,25 @@ def s3_server() -> Iterator[S3]:
         server.stop()
 
 
+@contextmanager
+def gcs_server(**objects: bytes) -> Iterator[str]:
+    """A Google Cloud Storage emulator whose bucket `drops` holds the objects; gives its address."""
+    from gcp_storage_emulator.server import create_server
+    from gcsfs.core import GCSFileSystem
+
+    server = create_server("127.0.0.1", 0, in_memory=True, default_bucket="drops")
+    server.start()
+    try:
+        host, port = server._api._httpd.server_address
+        url = f"http://{host}:{port}"
+        files = GCSFileSystem(endpoint_url=url, token="anon", project="tests", skip_instance_cache=True)
+        for name, content in objects.items():
+            files.pipe(f"drops/in/{name}.csv", content)
+        yield url
+    finally:
+        server.stop()
+
+
 @dataclass(frozen=True)
 class Sftp:
     """A running SFTP server, the folder it shows as its root, and its key as a line of known_hosts has it."""

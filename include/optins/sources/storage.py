@@ -77,7 +77,7 @@ def stamp_of(path: Any, way: str, now: datetime) -> str | None:
     modified = modified if modified.tzinfo else modified.replace(tzinfo=UTC)
     if (now - modified).total_seconds() < SETTLED:
         return None
-    tag = found.get("ETag", "") if isinstance(found, dict) else found.st_ino
+    tag = found.get("ETag", found.get("etag", "")) if isinstance(found, dict) else found.st_ino
     told = f"{path}|{found.st_size}|{modified.isoformat()}|{tag}|{way}"
     return hashlib.sha256(told.encode()).hexdigest()
 
