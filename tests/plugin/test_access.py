@@ -33,6 +33,10 @@ def test_an_anonymous_caller_reads_nothing(airflow_server: AirflowServer) -> Non
         f"/whatsapp/campaigns/{campaign}",
         f"/whatsapp/campaigns/{campaign}/people.csv",
         "/whatsapp/optins",
+        "/whatsapp/log",
+        "/whatsapp/log/acme/2026-11-22.csv",
+        "/whatsapp/replies",
+        "/whatsapp/reputation",
         "/whatsapp/static/pages.css",
         "/whatsapp/nonsense",
     ):
@@ -69,6 +73,7 @@ def test_a_reader_of_another_entity_gets_403(airflow_server: AirflowServer) -> N
         f"/whatsapp/campaigns/{campaign}/people",
         f"/whatsapp/campaigns/{campaign}/people.csv",
         "/whatsapp/optins/acme/rejects.csv",
+        "/whatsapp/log/acme/2026-11-22.csv",
     ):
         answer = get(airflow_server, path, "stranger")
         assert answer.status_code == 403, path
@@ -106,7 +111,10 @@ def test_the_webhook_takes_its_secret_path_only_and_leaves_it_out_of_the_log(
     assert httpx.get(f"{hooks}/{secret}/status?GSM=0032470123456", timeout=30).status_code == 200
     assert httpx.post(f"{hooks}/wrong-secret-of-somebody/status", json={}, timeout=30).status_code == 404
     assert httpx.post(f"{hooks}/status", json={}, timeout=30).status_code == 404
+    link = httpx.get(f"{hooks}/l/nobodys-link-of-thirty-six-characters", timeout=30)
+    assert (link.status_code, link.text) == (404, "This link does not exist.")
     log = airflow_server.log()
+    assert "nobodys-link" not in log
     assert "/whatsapp-hooks" in log
     assert secret not in log
     assert "0032470123456" not in log
