@@ -6,7 +6,12 @@ import csv
 import io
 from datetime import date, timedelta
 from decimal import Decimal
+from pathlib import Path
 
+import pytest
+from typer.testing import CliRunner
+
+from include.cli import app
 from include.database import connect
 from include.message_log import StatusEvent, apply_events, compare_day, compare_due_days, difference_csv
 from include.message_log.compare import DayCost, text
@@ -91,3 +96,19 @@ def test_each_day_is_compared_on_the_four_days_after_it_and_not_all_the_time(mig
         assert SENT.date() not in [
             each.day for each in compare_due_days("acme", dsn=migrated_database, now=now + timedelta(days=5))
         ]
+
+
+def test_the_command_says_it_and_writes_the_file(
+    migrated_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_WHATSAPP_DB", migrated_database)
+    with connect(migrated_database) as conn:
+        add_messages(conn, add_campaign(conn), add_people(conn, 2))
+    file = tmp_path / "differences.csv"
+    said = CliRunner().invoke(app, ["log", "acme", "--day", f"{SENT:%Y-%m-%d}", "--csv", str(file)])
+    assert said.exit_code == 0, said.output
+    assert "2 accepted, 0 of them in CM.com's log" in said.output
+    assert file.read_text().count("missing,") == 2
+    wrong = CliRunner().invoke(app, ["log", "acme", "--day", "soon"])
+    assert wrong.exit_code == 1
+    assert "no day such as" in wrong.output
