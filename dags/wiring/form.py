@@ -48,6 +48,7 @@ def campaign_form(entity: Entity, definition: CampaignDefinition | None = None) 
             "Leave empty: each person gets their own, if the template has it, else the entity's. Or one for everybody.",
             type=["string", "null"],
             enum=[None, *schemas.languages(entity)],
+            values_display={"null": "each person's own"},
         ),
         "segment": field(
             "segment",
@@ -78,6 +79,7 @@ def campaign_form(entity: Entity, definition: CampaignDefinition | None = None) 
             "Test people",
             'Leave empty for the entity\'s `test_records`. Else: `[{"source": "webshop", "record_id": "C-1"}]`. '
             "They need a consent like everybody.",
+            section="Audience",
             **schemas.people(entity, most=20, with_variables=False),
         ),
     }

@@ -11,8 +11,10 @@ CLOCK: Schema = {"type": "string", "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$"}
 HOURS: Schema = {
     "type": ["object", "null"],
     "properties": {"start": CLOCK, "end": CLOCK},
-    "required": ["start", "end"],
     "additionalProperties": False,
+    # An editor that was emptied sends {}, which is as good as nothing.
+    "if": {"minProperties": 1},
+    "then": {"required": ["start", "end"]},
 }
 # What include.entities.models.Sendable refuses, as a schema says it.
 TEXT: Schema = {
