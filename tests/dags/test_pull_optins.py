@@ -11,6 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from include.optins import SourceRefused, SourceShapeChanged, SourceUnavailable
 from tests.support.optins import HEADER, Store, write_csv
 
 pytestmark = [pytest.mark.airflow, pytest.mark.timeout(300)]
@@ -92,3 +93,26 @@ def test_a_source_that_fails_is_alone_in_it(
     assert "0470123456" not in printed
     assert "+32470123456" not in printed
     assert HEADER[0] in runs[2]["problem"]
+
+
+@pytest.mark.parametrize(
+    ("problem", "kind"),
+    [
+        (SourceUnavailable, "Retry"),
+        (SourceRefused, "AirflowFailException"),
+        (SourceShapeChanged, "AirflowFailException"),
+    ],
+)
+def test_a_task_is_tried_again_only_where_that_can_help(
+    problem: type[Exception], kind: str, airflow_in_this_process: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(ROOT / "dags")
+    from wiring.errors import task_errors
+
+    @task_errors
+    def task() -> None:
+        raise problem("the cause")
+
+    with pytest.raises(Exception, match="the cause") as raised:
+        task()
+    assert type(raised.value).__name__ == kind

@@ -28,6 +28,7 @@ FIELDS = dict(zip(HEADER, ROW, strict=True))
 HEAD = ",".join(HEADER)
 LINE = ",".join(ROW)
 SEVERAL_LINES = '"Left door, please,\n\nand ring, twice"'
+MANY_COMMAS = '"a, b, c, d,\ne, f, and so on"'
 INCHES = '5" screen'
 
 
@@ -63,9 +64,14 @@ def write(folder: Path, content: str | bytes, name: str = "drop.csv") -> None:
         (f"{HEAD}\r{row(1)}\r{row(2)}\r", ["1", "2"], 0),
         (f"{HEAD}\n1,0470\n2,,,,,,,,,\n", [], 2),
         (f"{HEAD}\n{row(1, city=SEVERAL_LINES)}\n", ["1"], 0),
+        (f"{HEAD}\n{row(1, city=MANY_COMMAS)}\n", ["1"], 0),
+        (f"{HEAD}\n1,0470123456,yes,2026-03-01,nl,{SEVERAL_LINES}\n{row(2)}\n", ["2"], 1),
         (f"{HEAD}\n{row(1, name=INCHES)}\n{row(2)}\n", ["1", "2"], 0),
     ],
-    ids=["header", "blank", "mixed ends", "old Mac", "all ragged", "text of several lines", "an inch mark"],
+    ids=[
+        "header", "blank", "mixed ends", "old Mac", "all ragged", "several lines", "commas",
+        "ragged text", "an inch mark",
+    ],
 )  # fmt: skip
 def test_odd_but_readable(tmp_path: Path, content: str, ids: list[str], told: int) -> None:
     write(tmp_path, content)

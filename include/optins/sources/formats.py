@@ -35,6 +35,7 @@ BLOCK = (
 )  # bytes of text per chunk, some 30,000 records: with more, memory grows as it breaks up; a row must fit
 LONGEST_LINE = 1 << 20  # bytes of one JSON document
 HARMLESS_ROWS = 1_000_000
+_DIGITS = 6  # the fewest that a record has: its number has more, and its time as well
 
 Reader = Callable[[Source, str, BinaryIO], Iterator[pd.DataFrame]]
 
@@ -146,8 +147,9 @@ class _Ragged:
 
     def __call__(self, row: Any) -> str:
         """Arrow's question what to do with such a row."""
-        lines = row.text.count("\n")
-        if lines and row.text.count(self.separator) >= lines * (row.expected_columns - 1):
+        breaks = row.text.rstrip("\r\n").count("\n")
+        # As many separators as so many whole rows have: it is not one row with a text of several lines.
+        if breaks and row.text.count(self.separator) >= (breaks + 1) * (row.expected_columns - 1):
             self._swallows = row.number
         fields = f"{row.actual_columns} instead of {row.expected_columns} fields"
         self._told.append(f"{self.name}, row {row.number}: {fields}")
@@ -184,7 +186,8 @@ def _open_csv(source: Source, stream: BinaryIO, header: list[str], separator: st
 def _swallows_rows(table: pa.Table, separator: str) -> bool:
     """Whether a field holds other rows: a quote that opens in one row and closes in a later one.
 
-    Such a field has, for each line break, as many separators as a whole row. A text of several lines has not.
+    Such a field has, for each line break, as many separators as a whole row, and a row's digits (a number, a date). A
+    text of several lines has not.
     """
     each = table.num_columns - 1
     if each < 2:
@@ -193,7 +196,8 @@ def _swallows_rows(table: pa.Table, separator: str) -> bool:
         if not pa.types.is_string(column.type):
             continue
         for value in column.filter(pc.fill_null(pc.match_substring(column, "\n"), False)).to_pylist():  # noqa: FBT003
-            if value.count(separator) == value.count("\n") * each:
+            breaks = value.count("\n")
+            if value.count(separator) == breaks * each and sum(map(str.isdigit, value)) >= breaks * _DIGITS:
                 return True
     return False
 
