@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from uuid import uuid4
 
 from airflow.sdk import DAG, Param, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException
@@ -105,7 +104,6 @@ def build(entity: Entity) -> DAG:
                         hook.messenger,
                         dsn=database(),
                         messages_per_second=hook.settings.messages_per_second,
-                        worker=f"answers/{uuid4().hex[:12]}",
                         now=datetime.now(UTC),
                     )
                 )

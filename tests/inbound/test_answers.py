@@ -62,7 +62,6 @@ def answer(
         lambda: CmComMessenger(settings(simulator), **options),  # type: ignore[arg-type]  # both have a url
         dsn=dsn,
         messages_per_second=100,
-        worker="answers/test",
         now=now or datetime.now(UTC),
     )
     return dict(found)
