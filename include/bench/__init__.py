@@ -55,12 +55,37 @@ def _file_to_table() -> dict[str, Any]:
     return file_to_table()
 
 
+def _plan() -> dict[str, Any]:
+    from include.campaigns.bench_plan import plan
+
+    return plan()
+
+
+def _sending(name: str) -> Callable[[], dict[str, Any]]:
+    def measure() -> dict[str, Any]:
+        from include.campaigns import bench
+
+        result: dict[str, Any] = getattr(bench, name)()
+        return result
+
+    return measure
+
+
+def _tasks_per_campaign() -> dict[str, Any]:
+    from include.campaigns.bench_tasks import tasks_per_campaign
+
+    return tasks_per_campaign()
+
+
 BENCHMARKS: dict[str, Callable[[], dict[str, Any]]] = {
     "e164": _e164,
     "reconcile": _reconcile,
     "reconcile_rerun": _reconcile_rerun,
     "file_to_table": _file_to_table,
     "page": _page,
+    "plan": _plan,
+    **{name: _sending(name) for name in ("send_80", "send_400", "send_1000", "send_open", "send_two")},
+    "tasks_per_campaign": _tasks_per_campaign,
     "webhook": _webhook,
     "log_ingest": _log_ingest,
 }
