@@ -192,6 +192,7 @@ class Ledger:
             if self.turned_away.pop("over_budget", 0):
                 await self._refuse_over_budget(conn)
         if wishes.looks:
+            await conn.execute(SQL.expire.sql, self._keys)  # the campaign's time may have come meanwhile
             outlook = await (await conn.execute(SQL.outlook.sql, self._keys)).fetchone()
             if outlook is None:
                 raise CampaignNotReady(f"Campaign {self._keys['campaign_id']} has disappeared.")

@@ -14,7 +14,8 @@ with stopped as (
     where m.month = :month and m.campaign_id = :campaign_id and m.state = 'planned'
       and m.not_before <= statement_timestamp()
       -- null, and so nobody, unless the campaign is being sent: a pause stops every worker at its next claim
-      and m.wave <= (select c.open_wave from campaign c where c.id = :campaign_id and c.state = 'sending')
+      and m.wave <= (select c.open_wave from campaign c where c.id = :campaign_id and c.state = 'sending'
+                     and c.expires_at > statement_timestamp())
       and coalesce(m.variant, 'base') || '/' || m.language <> all ((select texts from stopped)::text[])
     order by m.wave, m.not_before
     limit :messages
@@ -29,6 +30,14 @@ with stopped as (
     select zone, coalesce(next_opening(statement_timestamp(), zone, :window_start::time, :window_end::time,
                                        :quiet_start::time, :quiet_end::time), 'infinity') as opens
     from (select distinct zone from looked_up where not is_open) closed
+), marketing as materialized (
+    -- the entity's other campaigns of the last days, looked up once: their parameters are long
+    select c.id, c.month
+    from campaign c
+    where :category = 'marketing' and c.id <> :campaign_id and c.month >= :recent_month
+      and c.entity = (select own.entity from campaign own where own.id = :campaign_id)
+      -- nothing is claimed long after a campaign has expired
+      and c.expires_at > statement_timestamp() - interval '8 days' and c.parameters ->> 'category' = 'marketing'
 ), judged as materialized (
     -- materialized, or every mention of the reason below is another look at the suppressions and past messages
     select l.*, o.opens,
@@ -39,11 +48,10 @@ with stopped as (
                    then 'suppressed'
                when :category = 'marketing' and :max_per_week <= (
                    select count(*)
-                   from campaign_message o join campaign c on c.id = o.campaign_id and c.month = o.month
-                   where o.subscription_id = l.subscription_id and o.campaign_id <> :campaign_id
-                     and c.month >= :recent_month and o.month >= :recent_month and o.claimed_at > statement_timestamp() - interval '7 days'
-                     and o.state in ('sending', 'uncertain', 'accepted', 'delivered', 'read')
-                     and c.entity = l.entity and c.parameters ->> 'category' = 'marketing') then 'frequency_cap'
+                   from marketing c join campaign_message o on o.campaign_id = c.id and o.month = c.month
+                   where o.subscription_id = l.subscription_id and o.month >= :recent_month
+                     and o.claimed_at > statement_timestamp() - interval '7 days'
+                     and o.state in ('sending', 'uncertain', 'accepted', 'delivered', 'read')) then 'frequency_cap'
                when not l.is_open then 'outside_window'
            end as reason
     from looked_up l left join opening o on o.zone = l.zone

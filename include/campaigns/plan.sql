@@ -40,8 +40,8 @@ with matched as (
     from campaign_message m
     join campaign c on c.id = m.campaign_id and c.month = m.month
     where c.entity = :entity and c.parameters ->> 'category' = 'marketing' and :category = 'marketing'
-      -- nothing is claimed after a campaign has expired: older campaigns need not be read
-      and c.month >= :recent_month and c.expires_at > :now::timestamptz - interval '7 days'
+      -- nothing is claimed long after a campaign has expired: older campaigns need not be read
+      and c.month >= :recent_month and c.expires_at > :now::timestamptz - interval '8 days'
       and m.month >= :recent_month and m.claimed_at > :now::timestamptz - interval '7 days'
       and m.state in ('sending', 'uncertain', 'accepted', 'delivered', 'read')
     group by m.subscription_id

@@ -192,6 +192,31 @@ def test_a_pause_stops_within_a_second_and_a_resume_goes_on(dsn: str, simulator:
     assert simulator.stats()["duplicate_recipients"] == 0
 
 
+def test_what_has_not_left_when_the_campaign_expires_is_not_sent(dsn: str, simulator: Simulator) -> None:
+    subscribe(dsn, 900)
+    plan = approved(dsn, acme())
+    with connect(dsn) as conn:
+        conn.execute("update campaign set expires_at = now() + interval '2 seconds'")
+    assert run(dsn, plan.campaign_id, simulator, own_rate=100).ended == "done"
+    found = states(dsn, plan.campaign_id)
+    assert found["accepted"] == simulator.stats()["accepted"] <= 400
+    assert found["accepted"] + found["expired"] == 900
+
+
+def test_a_campaign_keeps_to_its_own_rate(dsn: str, simulator: Simulator) -> None:
+    subscribe(dsn, 300)
+    plan = approved(dsn, acme())
+    with ThreadPoolExecutor(2) as pool:
+        list(
+            pool.map(
+                lambda name: run(dsn, plan.campaign_id, simulator, worker=name, own_rate=100), ["a", "b"]
+            )
+        )
+    stats = simulator.stats()
+    assert (stats["accepted"], stats["duplicate_recipients"]) == (300, 0)
+    assert stats["max_per_second"] <= 105
+
+
 def test_a_portfolios_limit_holds_over_campaigns_and_tells_when_there_is_more(
     dsn: str, simulator: Simulator
 ) -> None:
