@@ -140,6 +140,55 @@ def test_a_record_that_changes_its_number_no_longer_vouches_for_the_old_one(stor
     assert set(store.people().values()) == {"unsubscribed"}
 
 
+def test_a_number_that_changes_hands_keeps_nothing_of_its_former_holder(store: Store) -> None:
+    """Customer 1 said yes and moved to another number; customer 2 now has the old one, and has not said yes."""
+    store.sync(BRAND, [row("1", "0470123456", "yes", "2026-03-01T10:00:00Z", "nl", "An", "Gent")])
+    store.sync(BRAND, [row("1", "0470123457", "yes", "2026-03-05T10:00:00Z", "nl", "An", "Gent")])
+    assert store.people() == {"+32470123456": "expired", "+32470123457": "subscribed"}
+    store.sync(BRAND, [row("2", "0470123456", "no", "2026-03-06T10:00:00Z", "fr", "Bo")])
+    assert store.people() == {"+32470123456": "unsubscribed", "+32470123457": "subscribed"}
+    store.sync(BRAND, [row("2", "0470123456", "yes", "2026-03-07T10:00:00Z", "fr", "Bo")])
+    found = store.rows(
+        "select status, attributes, language, consent_event_id from subscription order by phone"
+    )
+    assert found[0]["status"] == "subscribed"
+    assert (found[0]["attributes"], found[0]["language"]) == ({"first_name": "Bo"}, "fr")
+    proof = store.rows(
+        "select source_record_id from consent_event where id = %s", found[0]["consent_event_id"]
+    )
+    assert proof == [{"source_record_id": "2"}], "the new holder's own yes, not the former one's"
+
+
+def test_one_person_with_two_numbers_is_two_subscriptions_and_one_no_ends_both(store: Store) -> None:
+    store.sync(BRAND, [row("1", "0470123456", "yes", "2026-03-01T10:00:00Z", None, "An")])
+    store.sync(BRAND, [row("2", "0470123457", "yes", "2026-03-01T10:00:00Z", None, "An")])
+    assert store.people() == {"+32470123456": "subscribed", "+32470123457": "subscribed"}
+    store.sync(BRAND, [row("1", "0470123456", "no", "2026-03-02T10:00:00Z", None, "An")])
+    assert store.people() == {"+32470123456": "unsubscribed", "+32470123457": "subscribed"}, (
+        "two records: two minds"
+    )
+    # One record that had both numbers, one after the other: its no is for both.
+    store.sync(BRAND, [row("2", "0470123458", "yes", "2026-03-03T10:00:00Z", None, "An")])
+    store.sync(BRAND, [row("2", "0470123458", "no", "2026-03-04T10:00:00Z", None, "An")])
+    assert set(store.people().values()) == {"unsubscribed"}
+
+
+@pytest.mark.parametrize("no_first", [True, False])
+def test_two_people_with_one_number_are_one_subscription_and_the_newest_word_counts(
+    store: Store, *, no_first: bool
+) -> None:
+    """A family phone: whoever said something last decided, and a no at the same moment goes before a yes."""
+    an = row("1", "0470123456", "yes", "2026-03-01T10:00:00Z", None, "An")
+    bo = row("2", "0470123456", "no", "2026-03-02T10:00:00Z", None, "Bo")
+    for each in (bo, an) if no_first else (an, bo):
+        store.sync(BRAND, [each])
+    assert store.people() == {"+32470123456": "unsubscribed"}
+    store.sync(BRAND, [row("1", "0470123456", "yes", "2026-03-03T10:00:00Z", None, "An")])
+    assert store.people() == {"+32470123456": "subscribed"}
+    store.sync(BRAND, [row("2", "0470123456", "no", "2026-03-03T10:00:00Z", None, "Bo")])
+    assert store.people() == {"+32470123456": "unsubscribed"}
+
+
 def test_attributes_come_from_the_newest_record_that_has_them(store: Store) -> None:
     write_csv(
         store.folder / "shop.csv",

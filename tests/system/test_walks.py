@@ -32,7 +32,7 @@ CAMPAIGN = {
     "workers": 2,
 }
 CHAIN = ("pull_optins", "reconcile_subscriptions", "sync_templates", "send_campaign")
-AFTERWARDS = ("pull_message_logs", "propagate_optouts", "refresh_reports", "privacy")
+AFTERWARDS = ("pull_message_logs", "propagate_optouts", "compare_optins", "refresh_reports", "privacy")
 
 
 @pytest.fixture(scope="module")
@@ -265,6 +265,55 @@ def test_the_connections_test_names_what_is_wrong(company: Company) -> None:
     assert WRONG_TOKEN not in str(told)
 
 
+def test_what_the_guard_holds_waits_for_an_answer(company: Company, walked: dict[str, Walk]) -> None:
+    settings = company.server.folder / "entities" / "acme" / "entity.yaml"
+    content = rewrite(settings, "max_share: 0.25\n  min_people: 20000", "max_share: 0.01\n  min_people: 10")
+    try:
+        before = _leave_the_webshop(company, 5)
+        held = company.walk("reconcile_subscriptions", answer="Reject")
+        assert (held.states["ask"], held.states["release"], held.state) == ("success", "failed", "failed")
+        with connect(company.dsn) as conn:
+            assert _subscribed(conn) == before
+        released = company.walk("reconcile_subscriptions", {"release": True})
+        assert (released.state, released.states["ask"]) == ("success", "skipped"), released.printed
+        with connect(company.dsn) as conn:
+            assert _subscribed(conn)["subscribed"] == before["subscribed"] - 5
+            by = conn.execute("select distinct released_by from sync_run where released_by is not null")
+            assert len(by.fetchall()) == 1
+        _leave_the_webshop(company, 6)
+        # Said, since the walker's Dag object remembers what the run before it was given.
+        approved = company.walk("reconcile_subscriptions", {"release": False})
+        assert approved.state == "success", approved.printed
+        assert approved.returned["release"]["unsubscribed"] == 6
+        with connect(company.dsn) as conn:
+            assert _subscribed(conn)["subscribed"] == before["subscribed"] - 11
+            newest = conn.execute(
+                "select released_by from sync_run where released_by is not null order by id desc"
+            )
+            assert newest.fetchone() == {"released_by": "approver"}
+    finally:
+        settings.write_text(content)
+
+
+def test_a_no_that_a_source_forgot_is_an_alarm(company: Company, walked: dict[str, Walk]) -> None:
+    assert company.walk("propagate_optouts").state == "success"
+    with psycopg.connect(company.webshop) as shop, connect(company.dsn) as conn:
+        told = conn.execute(
+            "update optout_outbox set done_at = now() - interval '1 day' where source = 'webshop' and state = 'done' "
+            "returning source_record_id"
+        ).fetchall()
+        record = told[0]["source_record_id"]
+        shop.execute(
+            "update customers set whatsapp_optin = true, optin_changed_at = '2020-01-01' where customer_id = %s",
+            (record,),
+        )
+    found = company.walk("compare_optins")
+    assert found.state == "failed"
+    assert "1 people withdrew here and say yes there: 1 are told again" in found.printed
+    assert company.walk("propagate_optouts").state == "success"
+    assert company.walk("compare_optins").state == "success"
+
+
 def test_nothing_private_is_in_airflow(company: Company, walked: dict[str, Walk]) -> None:
     """Its whole metadata database (XComs, rendered fields, Dag runs, audit log), all logs, all that was printed."""
     sample, secrets = company.systems.sample, company.instance.secrets
@@ -297,6 +346,25 @@ def _integration(host: str, token: str = WRONG_TOKEN) -> str:
     """A CM.com connection with a token that nobody has (yet)."""
     extra = {"account_id": ACCOUNT, "channel_id": ACCOUNT, "sender": SENDER, "messages_per_second": 400}
     return json.dumps({"conn_type": "cm_com", "host": host, "password": token, "extra": extra})
+
+
+def _leave_the_webshop(company: Company, people: int) -> dict[str, int]:
+    """So many people of the web shop say no there, and it is pulled; everybody by status before that counts."""
+    with connect(company.dsn) as conn:
+        rows = conn.execute(
+            "select e.source_record_id as id from subscription s join consent_event e on e.id = s.consent_event_id "
+            "where e.source = 'webshop' and s.status = 'subscribed' order by s.id limit %s",
+            (people,),
+        ).fetchall()
+        before = _subscribed(conn)
+    with psycopg.connect(company.webshop) as shop:
+        shop.execute(
+            "update customers set whatsapp_optin = false, optin_changed_at = now(), updated_at = now() "
+            "where customer_id = any (%s)",
+            ([row["id"] for row in rows],),
+        )
+    assert company.walk("pull_optins").state == "success"
+    return before
 
 
 def _expected(company: Company) -> dict[str, Any]:

@@ -114,18 +114,20 @@ class Company:
         conf: dict[str, Any] | None = None,
         *,
         also: Callable[[], None] = lambda: None,
+        answer: str = "Approve",
         **command: Any,
     ) -> Walk:
-        """Run `<verb>__acme`; the approver approves whatever is asked. `also` is called while it runs."""
+        """Run `<verb>__acme`; the approver gives this answer to whatever is asked. `also` is called while it runs."""
         dag_id = f"{verb}__acme"
         known: set[str] = set()
-        if verb == "send_campaign":
+        asks = verb in ("send_campaign", "reconcile_subscriptions")
+        if asks:
             known = {run["dag_run_id"] for run in self.api("admin").runs(dag_id)}
 
         def meanwhile() -> None:
             also()
-            if verb == "send_campaign":
-                self._approve(dag_id, known)
+            if asks:
+                self._answer(dag_id, known, answer)
 
         return self.walker.walk(dag_id, conf, meanwhile=meanwhile, **command)
 
@@ -154,7 +156,7 @@ class Company:
         with connect(self.dsn) as conn:
             conn.execute("update campaign_message set claimed_at = claimed_at - interval '8 days'")
 
-    def _approve(self, dag_id: str, known: set[str]) -> None:
+    def _answer(self, dag_id: str, known: set[str], answer: str) -> None:
         """First those try to answer who may not: what they were told is in `answers`."""
         approver = self.api("approver")
         for run in approver.runs(dag_id):
@@ -168,7 +170,7 @@ class Company:
                             self.answers[name] = 200
                         except HttpRefused as refused:
                             self.answers[name] = refused.status
-                approver.answer(question, "Approve")
+                approver.answer(question, answer)
 
 
 def walk_environment(env: dict[str, str], server: AirflowServer) -> dict[str, str]:
