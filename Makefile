@@ -26,7 +26,7 @@ demo: setup  ## everything on this machine, with sample data; stays up until Ctr
 setup: $(STAMP)  ## create .venv with the pinned requirements
 
 test: setup browser  ## every test; ARGS="tests/local -x" for some
-	@exec $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadgroup $(ARGS)
+	@exec $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadscope $(ARGS)
 
 lint: setup  ## ruff and mypy
 	@$(BIN)/ruff check .

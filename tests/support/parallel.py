@@ -3,20 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
-# Whatever needs one of these shares a worker, or each worker would start its own.
-SHARED = ("demo", "company", "airflow_server", "migrated_airflow")
+# Files that start a whole Airflow share a worker, or two of them would run at once.
+WITH_AIRFLOW = {
+    "tests/browser/test_report_in_airflow.py",
+    "tests/local/test_demo.py",
+    "tests/plugin/test_access.py",
+    "tests/plugin/test_actions.py",
+    "tests/system/test_scheduler.py",
+    "tests/system/test_walks.py",
+}
+AIRFLOW = "with a whole Airflow"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep a module's tests together, and those that share a costly fixture; xdist hands out groups."""
-    for item in items:
-        fixtures = getattr(item, "fixturenames", ())
-        shared = next((name for name in SHARED if name in fixtures), None)
-        shared = "airflow_server" if shared == "company" else shared
-        item.add_marker(pytest.mark.xdist_group(shared or item.nodeid.partition("::")[0]))
+class FileByFile(LoadScopeScheduling):
+    """Hands out whole files, and first of all, as one, those that last longest.
+
+    xdist 3.8 has groups for this, but pytest 9.2 no longer lets it mark a test's group in its node id.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return AIRFLOW if file in WITH_AIRFLOW else file
+
+    def _assign_work_unit(self, node: Any) -> None:
+        if AIRFLOW in self.workqueue:
+            self.workqueue.move_to_end(AIRFLOW, last=False)
+        super()._assign_work_unit(node)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> FileByFile:
+    """Use it."""
+    return FileByFile(config, log)
 
 
 @pytest.fixture
