@@ -93,6 +93,11 @@ def apply_events(
     return applied + _apply(conn, chunk, entities, now) if chunk else applied
 
 
+def is_one_statement(event: StatusEvent) -> bool:
+    """Whether `apply_events` does all that an event entails in its one statement, so that it needs no transaction."""
+    return event.error_code not in STOPPED and not event.reference.startswith(ANSWERS)
+
+
 def _is_of_an_answer(conn: psycopg.Connection[Any], event: StatusEvent, entities: Sequence[str]) -> bool:
     """Whether a status speaks of an automatic answer, which has then been told. Rare, so one by one."""
     if not is_answer(event.reference):

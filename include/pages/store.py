@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -18,6 +19,7 @@ from include.reports.rollup import campaign_header
 # A page answers in milliseconds; whatever takes longer than this must not pile up on the database.
 PAGE_TIMEOUT = "15s"
 NO_TIMEOUT = "0"
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
 
 
 @contextmanager
@@ -61,8 +63,11 @@ def open_campaign(request: Request, conn: psycopg.Connection[Any], campaign_id: 
 
 
 def download(rows: Iterator[bytes], name: str) -> StreamingResponse:
-    """A CSV that is sent while it is made."""
-    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    """A CSV that is sent while it is made.
+
+    `name` may come from the address: what a header cannot hold of it becomes `_`.
+    """
+    headers = {"Content-Disposition": f'attachment; filename="{_UNSAFE.sub("_", name)}"'}
     return StreamingResponse(rows, media_type="text/csv; charset=utf-8", headers=headers)
 
 
