@@ -79,8 +79,8 @@ with incoming as materialized (
            array_agg(campaign_id) filter (where missed) as missed_in
     from (select *, status = 'failed' and error_code = any(:undeliverable_codes::integer[]) as missed from recorded) r
     group by subscription_id
-), missing as (
-    -- Bad news is rare. In how many campaigns has it come, within the days of the rule that the newest of them was planned
+), missing as materialized (
+    -- Once, and not again for each person heard of. Bad news is rare. In how many campaigns has it come, within the days of the rule that the newest of them was planned
     -- with, since the last good news: a delivery, a message of theirs, a new yes?
     select h.subscription_id, rule.campaigns as most, counted.campaigns
     from heard h
@@ -126,7 +126,8 @@ with incoming as materialized (
     select distinct on (i.reference) (:entities::text[])[1], case i.source when 'log' then 'log_row' else 'status' end,
            case when i.month is null then 'foreign_reference' else 'unknown_reference' end, i.reference,
            jsonb_build_object('status', i.status, 'error_code', i.error_code, 'occurred_at', i.occurred_at)::text
-    from incoming i where not exists (select from known k where k.position = i.position)
+    -- `not in`, which is always hashed: PostgreSQL takes the arrays for ten elements, and would compare each with each.
+    from incoming i where i.position not in (select k.position from known k)
     order by i.reference, i.position
     on conflict do nothing
     returning 1
