@@ -40,8 +40,9 @@ def initialise_airflow(env: Mapping[str, str], folder: Path) -> None:
     """
     run(MIGRATE_AIRFLOW, env, folder)
     who = ("--username", "admin", "--email", "admin@example.org", "--firstname", "Ad", "--lastname", "Min")
-    password = ("--password", env[ADMIN_PASSWORD_VARIABLE])
-    run(("airflow", "users", "create", "--role", "Admin", *who, *password), env, folder)
+    # In one word: a password may begin with a dash.
+    password = f"--password={env[ADMIN_PASSWORD_VARIABLE]}"
+    run(("airflow", "users", "create", "--role", "Admin", *who, password), env, folder)
 
 
 def all_roles() -> str:

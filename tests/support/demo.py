@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -97,7 +98,13 @@ def demo() -> Iterator[RunningDemo]:
     """The demo of this test session; ended with it."""
     folder = Path(tempfile.mkdtemp(prefix="whatsapp-demo-"))
     # A port of its own: another demo that starts at the same moment would choose 8080, too.
-    running = start_demo(folder, WHATSAPP_DEMO_PEOPLE="2000", AIRFLOW_PORT=str(free_port()))
+    # The password is one of the many that a command line could take for an option.
+    running = start_demo(
+        folder,
+        WHATSAPP_DEMO_PEOPLE="2000",
+        AIRFLOW_PORT=str(free_port()),
+        WHATSAPP_DEMO_PASSWORD=f"-{secrets.token_urlsafe(9)}",
+    )
     try:
         running.wait()
         yield running
