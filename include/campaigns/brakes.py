@@ -10,7 +10,7 @@ from typing import Any, Literal
 import psycopg
 
 from include.campaigns.errors import CampaignNotReady
-from include.campaigns.failures import FORGIVEN, KNOWN, RETRIED, STOPPING, UNKNOWN, Rule, rule
+from include.campaigns.failures import CLOSING, FORGIVEN, KNOWN, RETRIED, STOPPING, UNKNOWN, Rule, rule
 from include.campaigns.states import SQL as STATES
 from include.database import named_sql
 from include.message_log.codes import explain
@@ -122,6 +122,23 @@ async def note_unknown_codes(conn: psycopg.AsyncConnection[Any], campaign: dict[
         if await _one(conn, SQL.note_once.sql, line):
             new.append(row["error_code"])
     return new
+
+
+async def close_countries(
+    conn: psycopg.AsyncConnection[Any], campaign: dict[str, Any]
+) -> list[tuple[str, int]]:
+    """Leave out who is still planned in a country that we may not write to, as failures say: country and people."""
+    keys = {"campaign_id": campaign["id"], "month": campaign["month"], "since": campaign["sending_since"]}
+    found = await (await conn.execute(SQL.close_countries.sql, {**keys, "codes": CLOSING})).fetchall()
+    for row in found:
+        reason = (
+            f"This account may not write to {row['country']}: the rest of that country is left out. "
+            "If that is to stay, name it in the entity's closed_to_marketing"
+        )
+        await conn.execute(
+            SQL.note_once.sql, {"campaign_id": campaign["id"], "state": "sending", "reason": reason}
+        )
+    return [(row["country"], row["people"]) for row in found]
 
 
 async def judge_probe(

@@ -35,6 +35,30 @@ where e.campaign_id = :campaign_id and e.month = :month and e.recorded_at > :sin
 group by e.error_code
 order by e.error_code;
 
+-- name: close_countries(campaign_id, month, since, codes)
+-- planned -> excluded for the countries of messages that failed with codes that say we may not write there. Rows that are being
+-- claimed at this moment are skipped; the next look finds those that were not sent. Returns people per country.
+with closed as materialized (
+    select distinct m.country
+    from message_event e
+    join campaign_message m on m.month = e.month and m.campaign_id = e.campaign_id and m.subscription_id = e.subscription_id
+    where e.campaign_id = :campaign_id and e.month = :month and e.recorded_at > :since
+      and e.status in ('failed', 'rejected') and e.error_code = any (:codes::integer[]) and m.country is not null
+), open as (
+    select m.subscription_id
+    from campaign_message m
+    where m.month = :month and m.campaign_id = :campaign_id and m.state = 'planned'
+      and m.country in (select country from closed)
+    for update skip locked
+), left_out as (
+    update campaign_message m
+    set state = 'excluded', reason = 'country_closed', updated_at = clock_timestamp()
+    from open
+    where m.month = :month and m.campaign_id = :campaign_id and m.subscription_id = open.subscription_id
+    returning m.country
+)
+select country, count(*) as people from left_out group by country order by country;
+
 -- name: note_once(campaign_id, state, reason)
 -- One line of the campaign's history, unless it stands there.
 insert into campaign_history (campaign_id, state, reason)

@@ -12,7 +12,15 @@ from typing import Final, Literal, NamedTuple
 from include.message_log.codes import META_CODES, SMS
 
 Action = Literal[
-    "retry", "retry_24h", "permanent", "suppress", "stop_template", "stop_sender", "configuration", "unknown"
+    "retry",
+    "retry_24h",
+    "permanent",
+    "suppress",
+    "close_country",
+    "stop_template",
+    "stop_sender",
+    "configuration",
+    "unknown",
 ]
 
 
@@ -49,7 +57,7 @@ RULES: Final[dict[int, Rule]] = {
     130403: PERMANENT,
     130429: RETRY,
     130472: PERMANENT,
-    130497: PERMANENT,
+    130497: Rule("close_country"),
     131000: RETRY,
     131005: STOP_SENDER,
     131008: CONFIGURATION,
@@ -111,8 +119,9 @@ def codes(*actions: Action) -> list[int]:
 
 
 KNOWN: Final = sorted({*RULES, *META_CODES, *SMS_CODES})
-# Failures that say something about a person, not about the campaign: they trip no brake.
-FORGIVEN: Final = codes("permanent", "suppress", "retry_24h")
+# Failures that say something about a person or a country, not about the campaign: they trip no brake.
+FORGIVEN: Final = codes("permanent", "suppress", "retry_24h", "close_country")
+CLOSING: Final = codes("close_country")
 STOPPING: Final = codes("stop_sender", "stop_template")
 # Groups of codes that are sent again as often and after as long.
 RETRIED: Final[dict[Rule, list[int]]] = {

@@ -209,6 +209,8 @@ class Ledger:
             for reason, _ in wishes.pauses:
                 await conn.execute(STATES.change_state.sql, {**self._keys, **_paused(reason)})
             if messages:
+                if self._conditions["category"] == "marketing":
+                    await conn.execute(SQL.take_turns.sql, self._keys)
                 self._doubtful = f"{self._process}/{next(self._numbers)}"
                 terms = {**self._conditions, "messages": messages, "lane": self._doubtful}
                 claimed = await conn.execute(SQL.claim.sql, {**self._keys, **terms})

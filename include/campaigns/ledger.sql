@@ -1,3 +1,17 @@
+-- name: take_turns(campaign_id)
+-- Two campaigns that claim one person in the same moment would each count her messages without the other's, and together go
+-- past the frequency cap. So while an entity has several marketing campaigns under way, their claims go one after the other,
+-- each until the end of its transaction. The claims of one campaign never meet the same person: while it is alone they share.
+-- A statement before the claim, not a part of it, so that the claim sees what was committed while it waited.
+select case when exists (select from campaign c
+                         where c.entity = own.entity and c.id <> own.id
+                           -- or was under way a moment ago: its last claim may not be committed yet
+                           and (c.state in ('sending', 'paused') or c.updated_at > clock_timestamp() - interval '1 minute')
+                           and c.parameters ->> 'category' = 'marketing')
+            then pg_advisory_xact_lock(own.turns) else pg_advisory_xact_lock_shared(own.turns) end
+from (select id, entity, hashtextextended('marketing claims:' || entity, 0) as turns
+      from campaign where id = :campaign_id) own;
+
 -- name: claim(month, campaign_id, messages, lane, category, recent_month, max_per_week, window_start, window_end, quiet_start, quiet_end, entity_zone, expires_at, templates, budget, wanted)
 -- planned -> sending, and what is needed to send it; or -> excluded, when the person may no longer be messaged; or planned
 -- for the next open hour of the person's own day; or -> expired, when that would be too late. One transaction by itself;

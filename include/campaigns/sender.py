@@ -388,6 +388,8 @@ class _Worker:
         """Whether a brake has just paused the campaign."""
         for code in await brakes.note_unknown_codes(conn, self._campaign):
             log.warning("campaign=%s unknown_code=%s", self._campaign["id"], code)
+        for country, people in await brakes.close_countries(conn, self._campaign):
+            log.warning("campaign=%s closed_country=%s people=%s", self._campaign["id"], country, people)
         stop = await brakes.reason_to_stop(conn, self._campaign, self._limits)
         if stop is None:
             return False

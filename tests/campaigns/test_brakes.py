@@ -49,12 +49,21 @@ def run(dsn: str, campaign_id: int, simulator: Simulator, rate: int = 1000) -> S
     return send(acme(), campaign_id, lambda: CmComMessenger(settings(simulator)), chosen, dsn=dsn)
 
 
-def tell(dsn: str, status: Any, code: int | None = None, *, share: int = 1, only: str = "accepted") -> int:
+def tell(
+    dsn: str,
+    status: Any,
+    code: int | None = None,
+    *,
+    share: int = 1,
+    only: str = "accepted",
+    where: str = "true",
+) -> int:
     """A status report for every `share`-th message in state `only`."""
     now = datetime.now(UTC)
     with connect(dsn) as conn:
         rows = conn.execute(
-            "select reference from campaign_message where state = %s order by 1", (only,)
+            f"select reference from campaign_message where state = %s and {where} order by 1",  # noqa: S608 - ours
+            (only,),
         ).fetchall()
         events = [
             StatusEvent(
@@ -75,12 +84,13 @@ def paused_because(dsn: str) -> str:
 
 
 # Meta's "Error codes" as of 2026-09-11 with what a careful sender does, as classes: R retry, R24 after a day,
-# P permanent, S suppress, STOP the sender, TPL stop the template, CFG configuration.
+# P permanent, S suppress, CC close the country, STOP the sender, TPL stop the template, CFG configuration.
 TABLE = """
 R 1 2 4 80007 130429 131000 131016 131056 131057 133004 133015 133016 134101
 R24 131049
-P 130403 130472 130497 131021 131026 131047 131052
+P 130403 130472 131021 131026 131047 131052
 S 131050
+CC 130497
 STOP 0 3 10 33 190 200 201 299 368 131005 131031 131037 131042 131045 131048 131063 131064 133000 133005 133010 135000
 TPL 132000 132001 132007 132015 132016 132018 132068 132069
 CFG 100 131008 131009 131051 131053 131055 132005 132012 134100 134102
@@ -90,6 +100,7 @@ NAMES = {
     "R24": "retry_24h",
     "P": "permanent",
     "S": "suppress",
+    "CC": "close_country",
     "STOP": "stop_sender",
     "TPL": "stop_template",
     "CFG": "configuration",
@@ -126,6 +137,40 @@ def test_an_unknown_code_is_sent_once_more_and_told(dsn: str, simulator: Simulat
     with connect(dsn) as conn:
         noted = conn.execute("select reason from campaign_history where reason like 'Code %%'", ()).fetchall()
     assert noted == [{"reason": "Code 131999 is not in our tables: ask CM.com what it means"}]
+
+
+def test_a_country_that_is_refused_is_left_out_and_the_others_are_sent(
+    dsn: str, simulator: Simulator
+) -> None:
+    subscribe(dsn, 600)
+    subscribe(dsn, 300, first=1000, country="MA")
+    plan = approved(dsn, acme(), probe_percent=10, probe_max_failed_percent=1)
+    assert run(dsn, plan.campaign_id, simulator).ended == "waiting"
+    belgians, moroccans = sent_to(dsn, "BE"), sent_to(dsn, "MA")
+    assert belgians
+    assert moroccans
+    tell(dsn, "delivered", where="country = 'BE'")
+    tell(dsn, "failed", 130497, where="country = 'MA'")
+    assert run(dsn, plan.campaign_id, simulator).ended == "done", "no brake: the others are not concerned"
+    assert sent_to(dsn, "BE") == 600
+    assert sent_to(dsn, "MA") == moroccans, "nobody more after the probe"
+    with connect(dsn) as conn:
+        rows = conn.execute(
+            "select reason, country, count(*) as n from campaign_message where state = 'excluded' group by 1, 2"
+        )
+        assert rows.fetchall() == [{"reason": "country_closed", "country": "MA", "n": 300 - moroccans}]
+        history = conn.execute("select reason from campaign_history where reason like 'This account%%'", ())
+        assert [row["reason"].split(":")[0] for row in history] == ["This account may not write to MA"]
+
+
+def sent_to(dsn: str, country: str) -> int:
+    with connect(dsn) as conn:
+        row = conn.execute(
+            "select count(*) as n from campaign_message where country = %s and claimed_at is not null",
+            (country,),
+        ).fetchone()
+    assert row is not None
+    return int(row["n"])
 
 
 def attempts(dsn: str) -> dict[int, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -170,6 +171,22 @@ def test_the_same_choices_started_twice_reach_everybody_once(dsn: str, simulator
         run(dsn, plan.campaign_id, simulator)
     assert simulator.stats()["accepted"] == 50
     assert simulator.stats()["duplicate_recipients"] == 0
+
+
+def test_two_campaigns_at_once_never_go_past_the_weekly_cap(dsn: str, simulator: Simulator) -> None:
+    subscribe(dsn, 3000)
+    plans = [approved(dsn, acme(), run_key=key, max_messages_per_week=1) for key in ("run-1", "run-2")]
+    assert [plan.planned for plan in plans] == [3000, 3000], "both are planned before either is sent"
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda plan: run(dsn, plan.campaign_id, simulator), plans))
+    assert simulator.stats()["accepted"] == 3000
+    total = Counter(states(dsn, plans[0].campaign_id)) + Counter(states(dsn, plans[1].campaign_id))
+    assert total == {"accepted": 3000, "excluded": 3000}
+    assert execute(
+        dsn,
+        "select max(n) as most from (select count(*) as n from campaign_message "
+        "where state = 'accepted' group by subscription_id) a",
+    ) == [{"most": 1}]
 
 
 def test_everybody_gets_the_language_that_fits_best(dsn: str) -> None:

@@ -334,3 +334,32 @@ async def test_a_share_moves_without_a_pause_and_everything_is_used(world: World
     assert min(seconds) >= 0.93 * rate, seconds
     assert sum(seconds) >= 0.98 * rate * len(seconds), seconds
     assert sum(n for at, n in second.sent if 1006 <= at < 1007) == pytest.approx(99, abs=4)
+
+
+async def test_a_cap_that_is_changed_while_workers_send_is_obeyed_within_two_seconds(world: World) -> None:
+    """The integration's rate falls to a quarter and comes back: obeyed when it falls, used when it comes back."""
+    async with world.worker("a", 400, 1, None) as one, world.worker("b", 400, 2, None) as two:
+        conn = await one._connection.get()
+
+        async def set_rate(rate: int) -> None:
+            await conn.execute(SQL.register.sql, {"connection_id": "cm", "messages_per_second": rate})
+
+        await set_rate(400)
+        workers = [_Sender(world, one, 0.002), _Sender(world, two, 0.002)]
+        changes = {1003.0: 100, 1008.0: 400}
+        while world.now < 1013.0:
+            world.now += 0.005
+            for at in [at for at in changes if at <= world.now]:
+                await set_rate(changes.pop(at))
+            for worker in workers:
+                await worker.step()
+        await one._connection.drop()
+        await two._connection.drop()
+    assert most_in_a_second(world.departures) <= 400
+
+    def between(begin: float, end: float) -> Departures:
+        return [each for each in world.departures if begin <= each[0] < end]
+
+    assert most_in_a_second(between(1005.0, 1008.0)) <= 100
+    assert sum(n for _, n in between(1005.0, 1008.0)) >= 0.95 * 100 * 3
+    assert sum(n for _, n in between(1010.0, 1013.0)) >= 0.98 * 400 * 3
