@@ -58,7 +58,13 @@ def killed(demo: RunningDemo) -> Killed:
     request_json(demo.simulator + "/_sim/faults", "POST", fault)
     run_id = demo.api("marketer").trigger(SEND, CAMPAIGN)
     approver = Approver(demo, run_id)
-    until(lambda: stats(demo)["accepted"] >= before["accepted"] + 150, meanwhile=approver)
+
+    def states() -> str:
+        """For whoever reads that it did not come true."""
+        tasks = demo.api("engineer").tasks(SEND, run_id)
+        return ", ".join(f"{task['task_id']} {task['state']}" for task in tasks) + f"; {stats(demo)}"
+
+    until(lambda: stats(demo)["accepted"] >= before["accepted"] + 150, meanwhile=approver, or_tell=states)
     pid = next(task["pid"] for task in demo.api().tasks(SEND, run_id) if task["task_id"] == "send")
     assert pid in {child.pid for child in psutil.Process(demo.process.pid).children(recursive=True)}
     os.kill(pid, signal.SIGKILL)
@@ -175,10 +181,16 @@ def references(demo: RunningDemo, campaign_id: int, state: str) -> set[str]:
     return {row["reference"] for row in rows}
 
 
-def until(condition: Callable[[], Any], *, meanwhile: Callable[[], None] = lambda: None) -> None:
-    """Wait until it holds."""
+def until(
+    condition: Callable[[], Any],
+    *,
+    meanwhile: Callable[[], None] = lambda: None,
+    or_tell: Callable[[], str] = lambda: "",
+) -> None:
+    """Wait until it holds; whoever waits in vain is told."""
     deadline = time.monotonic() + PATIENCE
     while not condition():
-        assert time.monotonic() < deadline, "it does not come true"
+        if time.monotonic() > deadline:
+            pytest.fail(f"it does not come true: {or_tell()}")
         meanwhile()
         time.sleep(0.1)
