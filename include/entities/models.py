@@ -186,7 +186,7 @@ class Retention(Model):
 
 
 class Brakes(Model):
-    """When a campaign pauses by itself: shares of the last results, once there are enough of them."""
+    """When a campaign pauses by itself: its last results are, by more than chance, above one of these shares."""
 
     last: int = Field(default=200, ge=20, le=10_000, description="how many results are looked at")
     least: int = Field(default=50, ge=10, description="fewer than that say nothing")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import random
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +14,7 @@ from typing import Any
 import pytest
 from cm_com.messenger import CmComMessenger
 
+from include.campaigns.brakes import Limits, is_clearly_more
 from include.campaigns.failures import FORGIVEN, KNOWN, RULES, STOPPING, codes, rule
 from include.campaigns.sender import SendReport, SendSettings, send
 from include.campaigns.states import resume, set_number_quality
@@ -323,3 +326,24 @@ def test_what_failed_for_a_passing_reason_is_tried_again_later_under_a_new_refer
     assert run(dsn, plan.campaign_id, simulator).ended == "done"
     assert states(dsn, plan.campaign_id) == {"failed": 10, "delivered": 10}
     assert simulator.stats()["duplicate_references"] == 0
+
+
+def first_pause(chance: random.Random, true_share: float, people: int = 5_000) -> int | None:
+    """After how many results a campaign pauses that makes `true_share` of the people say stop; looked at after every 20."""
+    limits = Limits()
+    said = [0, *itertools.accumulate(chance.random() < true_share for _ in range(people))]
+    for seen in range(limits.least, people + 1, 20):
+        last = min(seen, limits.last)
+        if is_clearly_more(said[seen] - said[seen - last], last, limits.max_stopped):
+            return seen
+    return None
+
+
+def test_chance_stops_no_healthy_campaign_and_saves_no_bad_one() -> None:
+    chance = random.Random(9)
+    healthy = [first_pause(chance, 0.022) for _ in range(400)]
+    assert sum(pause is not None for pause in healthy) <= 0.02 * len(healthy)
+    for bad, by in ((0.08, 2_500), (0.15, 400)):
+        pauses = [first_pause(chance, bad) for _ in range(200)]
+        assert max(pause or 10**6 for pause in pauses) <= by
+    assert first_pause(chance, 1.0) == Limits().least

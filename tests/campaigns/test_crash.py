@@ -8,7 +8,6 @@ its calls are only counted. So are the requests that are under way at that momen
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
 import os
 import random
 import signal
@@ -37,6 +36,7 @@ from tests.support.campaigns import (
     states,
     subscribe,
 )
+from tests.support.forking import FORKED
 from tests.support.simulator import Simulator, running_simulator
 
 ROUNDS = int(os.environ.get("CRASH_ROUNDS", "200"))
@@ -116,16 +116,14 @@ def test_killed_at_every_step_nobody_gets_two_and_nobody_is_lost(
     subscribe(dsn, people)
     plan = approved(dsn, acme())
     chance = random.Random(SEED)
-    processes = multiprocessing.get_context("forkserver")
-    processes.set_forkserver_preload(["tests.campaigns.test_crash"])
     killed, under_way = 0, 0
     for number in range(ROUNDS):
         with connect(dsn) as conn:
             # A dead worker's lease is waited for (5 s); an integration of its own spares the test that wait.
             conn.execute("update campaign set connection_id = %s", (f"cm_{number}",))
-        left = processes.Value("q", 0)
+        left = FORKED.Value("q", 0)
         arguments = (dsn, plan.campaign_id, simulator.url, chance.randint(1, STEPS), left)
-        child = processes.Process(target=_send_until_killed, args=arguments)
+        child = FORKED.Process(target=_send_until_killed, args=arguments)
         child.start()
         child.join(60)
         killed += child.exitcode == -signal.SIGKILL

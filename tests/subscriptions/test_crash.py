@@ -21,6 +21,7 @@ from include.entities import Entity
 from include.entities.models import Columns
 from include.optins import HttpAccess, pull
 from include.subscriptions import reconcile, withdraw
+from tests.support.forking import FORKED
 from tests.support.json_api import Answer, Request, json_api
 from tests.support.optins import KEY, NOW, Store, entity, source, write_csv
 
@@ -39,17 +40,10 @@ def _reconcile(brand: Entity, dsn: str) -> None:
     reconcile(brand, dsn=dsn, key=KEY, now=NOW)
 
 
-# A clean process that has imported once forks the others: importing takes each of them seconds.
-PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(
-    ["include.optins.sources.file", "include.subscriptions", "include.phone.bulk"]
-)
-
-
 @contextmanager
 def child(target: Callable[..., None], *arguments: Any) -> Iterator[multiprocessing.process.BaseProcess]:
     """A process of its own, killed at the end if it still runs."""
-    process = PROCESSES.Process(target=target, args=arguments)
+    process = FORKED.Process(target=target, args=arguments)
     process.start()
     try:
         yield process

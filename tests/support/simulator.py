@@ -8,9 +8,9 @@ with running_simulator(speed=60) as simulator:
 from __future__ import annotations
 
 import json
+import multiprocessing.process
 import os
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -21,8 +21,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from http.client import HTTPResponse
+from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
+
+from tests.support.forking import FORKED
 
 TOKEN = "00000000-0000-0000-0000-000000000000"
 ACCOUNT = "11111111-1111-1111-1111-111111111111"
@@ -39,7 +42,7 @@ class Simulator:
         self.directory = directory
         self.options = options
         self.url = ""
-        self.process: subprocess.Popen[str] | None = None
+        self.process: multiprocessing.process.BaseProcess | None = None
 
     def start(self) -> None:
         """Start it, on the port it had before if it ran before; raises RuntimeError with its output if it
@@ -48,21 +51,21 @@ class Simulator:
         options = {"port": 0} | self.options
         if self.url:
             options["port"] = int(self.url.rsplit(":", 1)[1])
-        command = [sys.executable, "-m", "include.simulator.gateway"]
+        arguments = []
         for name, value in options.items():
             given = self._file(name, value) if name in _FILES else value
             for each in given if isinstance(given, list) else [given]:
-                command += [f"--{name.replace('_', '-')}", str(each)]
-        log = (self.directory / "simulator.log").open("a")
-        self.process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True
-        )
-        log.close()
-        output: IO[str] | None = self.process.stdout
-        line = output.readline() if output else ""
+                arguments += [f"--{name.replace('_', '-')}", str(each)]
+        log = self.directory / "simulator.log"
+        output, theirs = FORKED.Pipe(duplex=False)
+        self.process = FORKED.Process(target=_simulate, args=(arguments, theirs, str(log)))
+        self.process.start()
+        theirs.close()
+        with output, open(output.fileno(), closefd=False) as lines:
+            line = lines.readline()
         if "listening on " not in line:
-            self.process.wait(10)
-            raise RuntimeError(line + (self.directory / "simulator.log").read_text())
+            self.process.join(10)
+            raise RuntimeError(line + log.read_text())
         self.url = line.rsplit(" ", 1)[1].strip()
 
     def stop(self) -> None:
@@ -170,12 +173,26 @@ class Simulator:
         return path
 
     def _end(self, number: int) -> None:
-        if self.process is not None and self.process.poll() is None:
+        if self.process is None:
+            return
+        if self.process.pid and self.process.is_alive():
             os.kill(self.process.pid, number)
-        if self.process is not None:
-            self.process.wait(20)
-            if self.process.stdout:
-                self.process.stdout.close()
+        self.process.join(20)
+
+
+def _simulate(arguments: list[str], output: Connection, log: str) -> None:
+    """`whatsapp simulator`, its standard output into a pipe and its errors into a file."""
+    from typer import Typer
+
+    from include.simulator.gateway import simulator
+
+    os.setsid()
+    os.dup2(output.fileno(), sys.stdout.fileno())
+    os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), sys.stderr.fileno())
+    output.close()
+    app = Typer(pretty_exceptions_enable=False)
+    app.command()(simulator)
+    app(arguments)
 
 
 @contextmanager
