@@ -329,7 +329,7 @@ def test_what_failed_for_a_passing_reason_is_tried_again_later_under_a_new_refer
 
 
 def first_pause(chance: random.Random, true_share: float, people: int = 5_000) -> int | None:
-    """After how many results a campaign pauses that makes `true_share` of the people say stop; looked at after every 20."""
+    """After how many results a campaign pauses that makes `true_share` of its people say stop."""
     limits = Limits()
     said = [0, *itertools.accumulate(chance.random() < true_share for _ in range(people))]
     for seen in range(limits.least, people + 1, 20):
