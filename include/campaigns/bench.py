@@ -5,12 +5,14 @@ What each figure shows is in docs/benchmarks.md.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
 
 from include.campaigns.bench_floor import floor
 from include.campaigns.bench_stage import Stage, approved_campaign, most_in_a_second, senders, stage
+from include.campaigns.settle import settle
 
 # More than any core can send: nothing waits for a turn.
 UNLIMITED = 1_000_000
@@ -141,9 +143,11 @@ def _send(on: Stage, name: str, people: int, *, workers: int = 1, **settings: An
         }
         for number in range(workers)
     ]
+    reports = senders(on, tasks)
+    settle(plan.campaign_id, dsn=on.dsn, now=datetime.now(UTC))  # or it would count as under way beside the next one
     return [
         report | {"accepted": report["counts"].get("accepted", 0), "seconds": _seconds(report)}
-        for report in senders(on, tasks)
+        for report in reports
     ]
 
 

@@ -5,8 +5,9 @@
 -- A statement before the claim, not a part of it, so that the claim sees what was committed while it waited.
 select case when exists (select from campaign c
                          where c.entity = own.entity and c.id <> own.id
-                           -- or was under way a moment ago: its last claim may not be committed yet
-                           and (c.state in ('sending', 'paused') or c.updated_at > clock_timestamp() - interval '1 minute')
+                           -- the last claim of one that was just cancelled may not be committed yet
+                           and (c.state in ('sending', 'paused')
+                                or c.state = 'cancelled' and c.updated_at > clock_timestamp() - interval '1 minute')
                            and c.parameters ->> 'category' = 'marketing')
             then pg_advisory_xact_lock(own.turns) else pg_advisory_xact_lock_shared(own.turns) end
 from (select id, entity, hashtextextended('marketing claims:' || entity, 0) as turns
