@@ -144,7 +144,9 @@ def _send(on: Stage, name: str, people: int, *, workers: int = 1, **settings: An
         for number in range(workers)
     ]
     reports = senders(on, tasks)
-    settle(plan.campaign_id, dsn=on.dsn, now=datetime.now(UTC))  # or it would count as under way beside the next one
+    settle(
+        plan.campaign_id, dsn=on.dsn, now=datetime.now(UTC)
+    )  # or it would count as under way beside the next one
     return [
         report | {"accepted": report["counts"].get("accepted", 0), "seconds": _seconds(report)}
         for report in reports
