@@ -117,7 +117,9 @@ def _reconcile(
     queries.measure_incoming(conn)
     changed = {row["sync_run_id"]: row["records"] for row in queries.count_changed(conn)}
     new = queries.find_newcomers(conn, entity=name, **pads(key))
+    queries.measure_newcomers(conn)
     queries.identify(conn)
+    queries.part(conn)
     queries.measure_identified(conn)
     erased = queries.reject_erased(conn, entity=name)
     written = queries.prefer_longer_numbers(conn, now=now)

@@ -46,6 +46,7 @@ analyze optin_staging (sync_run_id, record_id);
 create temporary table incoming on commit drop as
 select r.source, s.record_id, s.phone, s.match_key, s.country, s.time_zone, s.consent, s.timed, s.occurred_at, s.record_at,
        s.language, s.attributes, hashtextextended(s.phone, 0) as phone_key,
+       hashtextextended(s.record_id, hashtextextended(r.source, 0)) as record_key,
        s.sync_run_id, r.double_opt_in,
        k.ctid as known_at, k.subscription_id as known_subscription_id, k.phone_key as known_phone_key,
        k.withdrawn_at as known_withdrawn_at, k.spoke_of as known_spoke_of,
@@ -56,7 +57,15 @@ select r.source, s.record_id, s.phone, s.match_key, s.country, s.time_zone, s.co
               and coalesce((s.record_at, s.occurred_at, not s.consent, s.attributes, coalesce(s.language, ''))
                            > (k.record_at, k.occurred_at, not k.consent, k.attributes, coalesce(k.language, '')), false)
        ) as is_plain,
-       coalesce(k.occurred_at = s.occurred_at and k.consent = s.consent, false) as is_known_event,
+       -- What the record says now is in the ledger if it says so at present, or if it said so before that. The second is asked
+       -- of the ledger's own key, one by one (without "limit" PostgreSQL might read all of the ledger instead).
+       coalesce(k.occurred_at = s.occurred_at and k.consent = s.consent, false)
+       or k.subscription_id is not null and (
+           select true from consent_event e
+           where e.occurred_at = s.occurred_at and e.subscription_id = k.subscription_id
+             and e.action = case when s.consent then 'grant' else 'withdraw' end
+             and e.source = r.source and e.source_record_id = s.record_id
+           limit 1) is not null as is_known_event,
        case when k.phone_key = hashtextextended(s.phone, 0) then k.subscription_id
             else (select p.id from subscription p where p.entity = :entity and p.match_key = s.match_key)
        end as found_id
@@ -64,20 +73,23 @@ from optin_staging s
 join sync_run r on r.id = s.sync_run_id
 left join source_record k on k.entity = :entity and k.source = r.source and k.record_id = s.record_id
 where s.sync_run_id = any (:runs::bigint[])
-  and not coalesce(
+  -- Nearly all say what they said: decided first.
+  and (k.consent = s.consent and k.occurred_at = s.occurred_at and k.record_at >= s.record_at
+       and k.phone_key = hashtextextended(s.phone, 0) and k.language is not distinct from s.language
+       and k.attributes = s.attributes) is not true
+  and (s.timed and s.phone is not null or not coalesce(
       case
           when s.phone is null then
               k.withdrawn_at >= s.occurred_at
               or not s.timed and k.withdrawn_at is not null
                  and (k.consent is not true or k.withdrawn_at >= k.occurred_at)
           else
+              -- A withdrawal without a time is the same withdrawal whenever it is read.
               k.consent = s.consent
               and k.phone_key = hashtextextended(s.phone, 0)
               and k.attributes = s.attributes
               and k.language is not distinct from s.language
-              -- A withdrawal without a time is the same withdrawal whenever it is read.
-              and (not s.timed or k.occurred_at = s.occurred_at and k.record_at >= s.record_at)
-      end, false);
+      end, false));
 
 -- name: find_newcomers(opad, ipad, entity)!
 -- One row per number that is new to the entity, with the id it will have. Whoever was erased stays away (C11). The longer
@@ -97,8 +109,12 @@ where not exists (
 );
 
 -- name: measure_incoming()#
--- Nobody else counts a temporary table's rows.
-analyze incoming (found_id);
+-- Nobody else counts a temporary table's rows. Only what the plans depend on.
+analyze incoming (found_id, match_key);
+
+-- name: measure_newcomers()#
+-- As above.
+analyze newcomer (match_key);
 
 -- name: identify()!
 -- Every changed record with its person: null for a withdrawal without a number, and for the erased. In the order of the
@@ -106,7 +122,7 @@ analyze incoming (found_id);
 -- `is_direct`: the only news of its person, and plain; nobody else's news is in the same record. Such news can be written
 -- down without reading the person's whole story again. Nearly all are.
 create temporary table identified on commit drop as
-with intricate as materialized (
+with ambiguous as materialized (
     select known_subscription_id as person from incoming
     where known_subscription_id is not null and known_subscription_id is distinct from found_id
     union all
@@ -114,12 +130,13 @@ with intricate as materialized (
 ), crowded as materialized (
     select match_key from incoming where found_id is null and match_key is not null group by match_key having count(*) > 1
 ), repeated as materialized (
-    select source, record_id from incoming group by source, record_id having count(*) > 1
+    -- by a hash, which takes half of the time; two records that share one go the long way
+    select record_key from incoming group by record_key having count(*) > 1
 ), named as (
-    select i.*, r.collection_point, r.method, r.wording_id, coalesce(i.found_id, n.id) as subscription_id,
-           coalesce(i.is_plain and (i.source, i.record_id) not in (select source, record_id from repeated)
+    select i.*, r.collection_point, r.method, r.wording_id, coalesce(i.found_id, n.id) as subscription_id, n.person_hash,
+           coalesce(i.is_plain and i.record_key not in (select record_key from repeated)
                     and case when i.found_id is null then not n.is_suppressed and i.match_key not in (select match_key from crowded)
-                             else i.known_at is not null and i.found_id not in (select person from intricate)
+                             else i.known_at is not null and i.found_id not in (select person from ambiguous)
                         end, false) as is_direct
     from incoming i
     join sync_run r on r.id = i.sync_run_id
@@ -129,14 +146,20 @@ select n.*, case when n.is_direct and not n.is_known_event then nextval('consent
 from named n
 order by n.subscription_id;
 
+-- name: part()!
+-- All other news, by itself: mostly there is little of it, and whoever looks for it need not read the rest.
+create temporary table intricate on commit drop as
+select * from identified where not is_direct;
+
 -- name: measure_identified()#
 -- Nobody else counts a temporary table's rows.
 analyze identified (subscription_id, is_direct);
+analyze intricate (subscription_id);
 
 -- name: reject_erased(entity)!
 -- Records of people who were erased are not taken again, and it is told.
 with refused as (
-    delete from identified where subscription_id is null and match_key is not null
+    delete from intricate where subscription_id is null and match_key is not null
     returning sync_run_id, source, record_id
 )
 insert into rejected_record (sync_run_id, entity, source, record_id, reason)
@@ -155,8 +178,8 @@ from (
 where p.id = i.subscription_id and length(i.phone) > length(p.phone);
 
 -- name: add_direct_events(default_language, entity)!
--- The ledger's new rows for direct news, under the ids that were reserved for them. An event that is there already (a record
--- that says again what it said before) is no newer than its person's state, so that `apply_direct` never points to its id.
+-- The ledger's new rows for direct news, under the ids that were reserved for them. None of them is there already
+-- (is_known_event), and nobody else writes of this source's records (lock_entity): asking for conflicts took half of the time.
 insert into consent_event (id, subscription_id, action, occurred_at, source, source_record_id, collection_point, method,
                            wording_id, wording_language, sync_run_id)
 overriding system value
@@ -165,8 +188,7 @@ select i.event_id, i.subscription_id, case when i.consent then 'grant' else 'wit
        case when i.consent then coalesce(w.language, :default_language) end, i.sync_run_id
 from identified i
 left join consent_wording w on w.entity = :entity and w.wording_id = i.wording_id and w.language = i.language
-where i.is_direct and i.event_id is not null
-on conflict (occurred_at, subscription_id, action, source, source_record_id) do nothing;
+where i.is_direct and i.event_id is not null;
 
 -- name: add_events(default_language, entity)!
 -- The ledger's new rows for all other news. An event that is known is left alone, so a record may come any number of times.
@@ -175,9 +197,9 @@ insert into consent_event (subscription_id, action, occurred_at, source, source_
 select i.subscription_id, case when i.consent then 'grant' else 'withdraw' end, i.occurred_at, i.source, i.record_id,
        i.collection_point, i.method, case when i.consent then i.wording_id end,
        case when i.consent then coalesce(w.language, :default_language) end, i.consent and i.double_opt_in, i.sync_run_id
-from identified i
+from intricate i
 left join consent_wording w on w.entity = :entity and w.wording_id = i.wording_id and w.language = i.language
-where not i.is_direct and i.subscription_id is not null
+where i.subscription_id is not null
   -- Without record id and time nothing tells this withdrawal from the one read before.
   and (i.timed or i.record_id <> ''
        or not exists (select from subscription p where p.id = i.subscription_id and p.status = 'unsubscribed'))
@@ -194,9 +216,9 @@ on conflict do nothing;
 -- name: touch()!
 -- Whose story is to be read again: the people these records speak of now, and those they spoke of before.
 insert into touched (subscription_id)
-select subscription_id from identified where not is_direct and subscription_id is not null
+select subscription_id from intricate where subscription_id is not null
 union
-select known_subscription_id from identified where not is_direct and known_subscription_id is not null
+select known_subscription_id from intricate where known_subscription_id is not null
 on conflict do nothing;
 
 -- name: renew_records()!
@@ -228,13 +250,13 @@ from (
     select source, record_id, max(occurred_at) filter (where not consent) as withdrawn_at,
            array_agg(subscription_id) filter (where subscription_id is not null) as people,
            min(subscription_id) <> max(subscription_id) as has_several
-    from identified where not is_direct and record_id <> ''
+    from intricate where record_id <> ''
     group by source, record_id
 ) i
 left join (
     select distinct on (source, record_id) *
-    from identified
-    where not is_direct and record_id <> '' and subscription_id is not null
+    from intricate
+    where record_id <> '' and subscription_id is not null
     order by source, record_id, record_at desc, occurred_at desc, consent, phone_key desc, attributes desc,
              coalesce(language, '') desc
 ) n using (source, record_id)
@@ -266,8 +288,8 @@ with said_no as (
            not bool_or(subscription_id is null or known_withdrawn_at is not null or known_spoke_of <> '{}')
            and min(subscription_id) = max(subscription_id)
            and min(subscription_id) = coalesce(max(known_subscription_id), min(subscription_id)) as is_plain
-    from identified
-    where not is_direct and record_id <> ''
+    from intricate
+    where record_id <> ''
     group by source, record_id
 ), spread as (
     insert into consent_event (subscription_id, action, occurred_at, source, source_record_id, method, sync_run_id)
@@ -299,6 +321,8 @@ with applied as (
     from identified i
     join subscription o on o.id = i.subscription_id
     where i.is_direct and i.known_at is not null
+      -- The same row by its place, which costs less than by its id; if it has moved meanwhile, it has another state.
+      and p.ctid = o.ctid and p.status = o.status and p.status_at = o.status_at
       and p.id = i.subscription_id and p.records = 1 and p.status in ('subscribed', 'unsubscribed')
       and (i.event_id is null or i.occurred_at > p.status_at and (p.status = 'subscribed' or not i.consent))
       and not exists (select from touched t where t.subscription_id = i.subscription_id)
@@ -317,25 +341,22 @@ select was, became, count(*) as people from applied group by was, became;
 
 -- name: write_direct_newcomers(entity, now)
 -- The people who are new and of whom one record speaks, which says it all. Returns them by state.
-with fresh as materialized (
-    select n.*, case when i.consent then 'subscribed' else 'unsubscribed' end as status, i.occurred_at, i.event_id, i.attributes,
-           i.language, i.source
-    from newcomer n
-    join identified i on i.subscription_id = n.id
-    where i.is_direct
-), added as (
+with added as (
     insert into subscription (id, entity, phone, match_key, person_hash, country, time_zone, status, status_at,
                               consent_event_id, attributes, language, records, created_at, updated_at)
     overriding system value
-    select id, :entity, phone, match_key, person_hash, country, time_zone, status, occurred_at, event_id, attributes, language,
-           1, :now, :now
-    from fresh
-    order by id
+    select subscription_id, :entity, phone, match_key, person_hash, country, time_zone,
+           case when consent then 'subscribed' else 'unsubscribed' end, occurred_at, event_id, attributes, language, 1, :now, :now
+    from identified
+    where is_direct and found_id is null
+    returning status
 ), noted as (
     insert into spoken (entity, person_hash, source, status, status_at)
-    select :entity, person_hash, source, status, occurred_at from fresh where status = 'unsubscribed'
+    select :entity, person_hash, source, 'unsubscribed', occurred_at
+    from identified
+    where is_direct and found_id is null and not consent
 )
-select status, count(*) as people from fresh group by status;
+select status, count(*) as people from added group by status;
 
 -- name: write_newcomers(entity, now)
 -- The other people who are new, with the state that is theirs. Returns them by state.

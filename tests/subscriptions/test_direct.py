@@ -80,6 +80,23 @@ def test_a_newer_yes_does_not_overtake_a_stop_that_came_by_reply(store: Store) -
     assert store.value("select count(*) from suppression") == 0
 
 
+def test_an_event_that_the_ledger_has_is_not_written_again(store: Store) -> None:
+    store.sync(BRAND, [row(0, "yes", 1)])
+    store.sync(BRAND, [row(0, "no", 3)])
+    events = "select id, action, occurred_at from consent_event order by id"
+    before = store.rows(events)
+    # As if what the record had said last were forgotten, so that its newest word seems to be news.
+    store.execute(
+        "update source_record set consent = true, record_at = %s, occurred_at = %s, withdrawn_at = null",
+        BEGIN,
+        BEGIN,
+    )
+    result = store.sync(BRAND, [row(0, "no", 3)])
+    assert result.state == "applied"
+    assert store.rows(events) == before
+    assert store.people() == {ONE: "unsubscribed"}
+
+
 def test_the_guard_counts_what_is_written_directly(store: Store) -> None:
     brand = BRAND.model_copy(
         update={
