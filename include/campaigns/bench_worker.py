@@ -13,6 +13,7 @@ from typing import Any
 
 import psutil
 
+from include.bench.memory import peak_mb
 from include.campaigns.messenger import Outgoing
 from include.campaigns.sender import SendSettings, send
 from include.entities import load_entity
@@ -71,15 +72,7 @@ def work(messenger: Callable[[], Any]) -> None:
         "begun": begun,
         "ended_at": time.monotonic(),
         "cpu_seconds": sum(process.cpu_times()[:2]) - busy,
-        "peak_mb": _peak_mb(),
+        "peak_mb": peak_mb(),
         "departures": departures,
     }
     sys.stdout.write(json.dumps(result) + "\n")
-
-
-def _peak_mb() -> float:
-    """The most memory this process ever held (Linux: kilobytes, macOS: bytes)."""
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (1e6 if sys.platform == "darwin" else 1e3)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import resource
 import tempfile
 import time
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ import psutil
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from include.bench.memory import peak_mb
 from include.database import connect, migrate, named_sql
 from include.database.copy import copy_table
 from include.entities import Entity
@@ -128,7 +128,7 @@ def _pull(dsn: str, folder: Path) -> tuple[float, float]:
     begun = time.perf_counter()
     pull(entity, entity.sources[0], folder, dsn=dsn, run_key=folder.name, now=NOW)
     seconds = time.perf_counter() - begun
-    return seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # Linux counts in KB
+    return seconds, peak_mb()
 
 
 def _write_csv(folder: Path, rows: int) -> None:

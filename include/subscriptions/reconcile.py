@@ -88,7 +88,7 @@ def _open_runs(
     """The runs to take over with their staged rows, and those whose rows are gone."""
     states = ["staged", "held"] if release else ["staged"]
     found = list(queries.open_runs(conn, entity=entity.name, states=states))
-    lost = [run["id"] for run in found if run["found"] != run["staged"]]
+    lost = [run["id"] for run in found if run["is_lost"]]
     if lost:
         queries.mark_lost(conn, runs=lost, now=now)
         queries.clear_staging(conn, runs=lost)

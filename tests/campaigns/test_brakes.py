@@ -5,51 +5,26 @@ from __future__ import annotations
 import itertools
 import random
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
-from cm_com.messenger import CmComMessenger
 
 from include.campaigns.brakes import Limits, is_clearly_more
 from include.campaigns.failures import FORGIVEN, KNOWN, RULES, STOPPING, codes, rule
-from include.campaigns.sender import SendReport, SendSettings, send
 from include.campaigns.states import resume, set_number_quality
 from include.database import connect
 from include.message_log import StatusEvent, apply_events
 from include.message_log.codes import META
 from tests.support.campaigns import (
-    LINK_KEY,
     acme,
-    approve_templates,
     approved,
-    register_templates,
-    settings,
+    run,
     states,
     subscribe,
 )
-from tests.support.simulator import Simulator, running_simulator
-
-
-@pytest.fixture
-def simulator(tmp_path: Path) -> Iterator[Simulator]:
-    with running_simulator(speed=1) as running:
-        register_templates(running, acme())
-        yield running
-
-
-@pytest.fixture
-def dsn(migrated_database: str) -> str:
-    approve_templates(migrated_database, acme())
-    return migrated_database
-
-
-def run(dsn: str, campaign_id: int, simulator: Simulator, rate: int = 1000) -> SendReport:
-    chosen = SendSettings(worker="send-0", messages_per_second=rate, link_key=LINK_KEY)
-    return send(acme(), campaign_id, lambda: CmComMessenger(settings(simulator)), chosen, dsn=dsn)
+from tests.support.simulator import Simulator
 
 
 def tell(
@@ -197,7 +172,7 @@ def test_what_stops_the_sender_or_the_template_stops_the_other_campaigns_of_it(
     with connect(dsn) as conn:
         conn.execute("update campaign set connection_id = 'another' where name = 'elsewhere'")
     with ThreadPoolExecutor(1) as pool:
-        sending = pool.submit(run, dsn, mine.campaign_id, simulator, 100)
+        sending = pool.submit(run, dsn, mine.campaign_id, simulator, rate=100)
         while not states(dsn, mine.campaign_id).get("accepted"):
             pass
         tell(dsn, "failed", code, share=1000)
@@ -225,7 +200,7 @@ def test_a_red_number_sends_no_marketing_and_a_yellow_one_half_as_fast(
     set_number_quality(**say, quality="YELLOW")
     resume(dsn=dsn, campaign_id=plan.campaign_id, now=datetime.now(UTC))
     began = time.monotonic()
-    assert run(dsn, plan.campaign_id, simulator, 100).ended == "done"
+    assert run(dsn, plan.campaign_id, simulator, rate=100).ended == "done"
     assert time.monotonic() - began > 2.5, "200 messages at 50 a second"
     assert simulator.stats()["max_per_second"] <= 52
 
@@ -240,7 +215,7 @@ def test_one_failure_that_concerns_everybody_pauses_at_once(
     subscribe(dsn, 600)
     plan = approved(dsn, acme())
     with ThreadPoolExecutor(1) as pool:
-        sending = pool.submit(run, dsn, plan.campaign_id, simulator, 100)
+        sending = pool.submit(run, dsn, plan.campaign_id, simulator, rate=100)
         while not states(dsn, plan.campaign_id).get("accepted"):
             pass
         tell(dsn, "failed", code, share=1000)

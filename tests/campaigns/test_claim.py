@@ -14,17 +14,17 @@ import pytest
 from cm_com.messenger import CmComMessenger
 
 from include.campaigns.errors import PlanChanged
-from include.campaigns.sender import SendReport, SendSettings, send
+from include.campaigns.sender import SendSettings, send
 from include.campaigns.states import approve
 from include.database import connect
 from include.entities import Entity, load_entity
 from tests.support.campaigns import (
     LINK_KEY,
     acme,
-    approve_templates,
     approved,
     planned,
     register_templates,
+    run,
     settings,
     states,
     subscribe,
@@ -37,17 +37,6 @@ def simulator() -> Iterator[Simulator]:
     with running_simulator(speed=1000) as running:
         register_templates(running, acme())
         yield running
-
-
-@pytest.fixture
-def dsn(migrated_database: str) -> str:
-    approve_templates(migrated_database, acme())
-    return migrated_database
-
-
-def run(dsn: str, campaign_id: int, simulator: Simulator, *, worker: str = "send-0") -> SendReport:
-    chosen = SendSettings(worker=worker, messages_per_second=1000, link_key=LINK_KEY)
-    return send(acme(), campaign_id, lambda: CmComMessenger(settings(simulator)), chosen, dsn=dsn)
 
 
 def execute(dsn: str, statement: str) -> list[dict[str, Any]]:

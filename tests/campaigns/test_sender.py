@@ -20,7 +20,6 @@ from include.database import connect
 from tests.support.campaigns import (
     LINK_KEY,
     acme,
-    approve_templates,
     approved,
     planned,
     register_templates,
@@ -36,12 +35,6 @@ def simulator(tmp_path: Path) -> Iterator[Simulator]:
     with running_simulator(db=tmp_path / "judge.db", speed=1000) as running:
         register_templates(running, acme())
         yield running
-
-
-@pytest.fixture
-def dsn(migrated_database: str) -> str:
-    approve_templates(migrated_database, acme())
-    return migrated_database
 
 
 def run(

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from cm_com.messenger import CmComMessenger
 
 from include.campaigns import sender
 from include.campaigns.parameters import freeze, needs_approval
-from include.campaigns.sender import SendReport, SendSettings, send
 from include.campaigns.settle import settle
 from include.campaigns.states import cancel, pause, paused_for, resume
 from include.database import connect
@@ -19,36 +16,15 @@ from include.message_log import StatusEvent, apply_events
 from include.reports import funnel, report_text
 from tests.campaigns.test_audience import entity_with
 from tests.support.campaigns import (
-    LINK_KEY,
     acme,
-    approve_templates,
     approved,
-    register_templates,
-    settings,
+    run,
     states,
     subscribe,
 )
-from tests.support.simulator import Simulator, running_simulator
+from tests.support.simulator import Simulator
 
 NOW = datetime.now(UTC)
-
-
-@pytest.fixture
-def simulator() -> Iterator[Simulator]:
-    with running_simulator(speed=1) as running:
-        register_templates(running, acme())
-        yield running
-
-
-@pytest.fixture
-def dsn(migrated_database: str) -> str:
-    approve_templates(migrated_database, acme())
-    return migrated_database
-
-
-def run(dsn: str, campaign_id: int, simulator: Simulator, **options: object) -> SendReport:
-    chosen = SendSettings(worker="send-0", messages_per_second=400, link_key=LINK_KEY, **options)  # type: ignore[arg-type]
-    return send(acme(), campaign_id, lambda: CmComMessenger(settings(simulator)), chosen, dsn=dsn)
 
 
 def test_a_paused_campaign_ends_when_its_time_is_over(dsn: str, simulator: Simulator) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from cm_com.messenger import CmComMessenger
 from cm_com.settings import CmComSettings, read_settings
 
 from include.campaigns.parameters import freeze
 from include.campaigns.plan import Plan, plan_campaign
+from include.campaigns.sender import SendReport, SendSettings, send
 from include.campaigns.states import approve
 from include.campaigns.templates import sync_templates
 from include.database import connect
@@ -125,6 +127,20 @@ def approved(dsn: str, entity: Entity, **choices: Any) -> Plan:
         now=datetime.now(UTC),
     )
     return plan
+
+
+def run(
+    dsn: str,
+    campaign_id: int,
+    simulator: Simulator,
+    *,
+    worker: str = "send-0",
+    rate: int = 1000,
+    **options: Any,
+) -> SendReport:
+    """Send a campaign of the sample entity by one worker, as its task does."""
+    chosen = SendSettings(worker=worker, messages_per_second=rate, link_key=LINK_KEY, **options)
+    return send(acme(), campaign_id, lambda: CmComMessenger(settings(simulator)), chosen, dsn=dsn)
 
 
 def states(dsn: str, campaign_id: int) -> dict[str, int]:
