@@ -246,7 +246,9 @@ class Ledger:
         terms = {name: self._conditions[name] for name in ("budget", "category")}
         async with conn.transaction():
             await conn.execute(SQL.lock_budget.sql, self._keys)
-            await conn.execute(SQL.refuse_over_budget.sql, {**self._keys, **terms})
+            refused = await conn.execute(SQL.refuse_over_budget.sql, {**self._keys, **terms})
+        if not refused.rowcount:
+            await asyncio.sleep(0.02)  # what is on its way comes back first
 
     async def _give_back(self, conn: psycopg.AsyncConnection[Any], people: int) -> None:
         """Of those taken, `people` were not written to. Not repeated after an error: the limit errs towards fewer."""

@@ -115,7 +115,8 @@ select from campaign where id = :campaign_id for no key update;
 
 -- name: refuse_over_budget(month, campaign_id, budget, category)!
 -- Count anew what the budget is used by (what failed or was refused costs nothing), and planned -> excluded for whoever costs
--- more than is left. Call it with the budget locked.
+-- more than is left. Nobody while messages are on their way: what is refused of them makes room for others. Call it with the
+-- budget locked.
 with used as (
     select coalesce(sum(reserved), 0) as money from campaign_message
     where month = :month and campaign_id = :campaign_id and state in ('sending', 'uncertain', 'accepted', 'delivered', 'read')
@@ -133,7 +134,10 @@ update campaign_message m
 set state = 'excluded', reason = 'over_budget', updated_at = clock_timestamp()
 from price, used
 where m.month = :month and m.campaign_id = :campaign_id and m.state = 'planned'
-  and m.country is not distinct from price.country and used.money + coalesce(price.price, 'infinity') > :budget::numeric;
+  and m.country is not distinct from price.country and used.money + coalesce(price.price, 'infinity') > :budget::numeric
+  -- older ones were left by a worker that is gone: they count as used
+  and not exists (select from campaign_message o where o.month = :month and o.campaign_id = :campaign_id
+                  and o.state = 'sending' and o.claimed_at > clock_timestamp() - interval '1 minute');
 
 -- name: record_outcomes(now, people, attempts, states, codes, month, campaign_id)!
 -- What the gateway said of claimed rows: accepted, rejected, uncertain, or planned again (certainly not sent).

@@ -228,7 +228,7 @@ def test_many_failures_pause_but_people_who_cannot_be_reached_do_not(dsn: str, s
     subscribe(dsn, 400)
     plan = approved(dsn, acme())
     with ThreadPoolExecutor(1) as pool:
-        sending = pool.submit(run, dsn, plan.campaign_id, simulator, 60)
+        sending = pool.submit(run, dsn, plan.campaign_id, simulator, rate=60)
         while states(dsn, plan.campaign_id).get("accepted", 0) < 60:
             pass
         tell(dsn, "failed", 131026)
@@ -245,7 +245,7 @@ def test_a_template_that_meta_pauses_pauses_the_campaign(dsn: str, simulator: Si
     subscribe(dsn, 300)
     plan = approved(dsn, acme())
     with ThreadPoolExecutor(1) as pool:
-        sending = pool.submit(run, dsn, plan.campaign_id, simulator, 60)
+        sending = pool.submit(run, dsn, plan.campaign_id, simulator, rate=60)
         with connect(dsn) as conn:
             conn.execute("update template set status = 'PAUSED' where language = 'nl'")
         assert sending.result(timeout=20).ended == "paused"

@@ -68,7 +68,10 @@ def test_a_price_that_rose_after_the_plan_is_held_against_the_budget_by_two_work
     ]
 
 
-def test_what_was_refused_is_not_paid_and_makes_room_for_others(dsn: str, simulator: Simulator) -> None:
+@pytest.mark.parametrize("per_second", [1000, 10_000], ids=["ten at a time", "all at once"])
+def test_what_was_refused_is_not_paid_and_makes_room_for_others(
+    dsn: str, simulator: Simulator, per_second: int
+) -> None:
     subscribe(dsn, 100)
     rate(dsn, 0.05)
     plan = approved(dsn, acme(), budget=5)
@@ -76,7 +79,7 @@ def test_what_was_refused_is_not_paid_and_makes_room_for_others(dsn: str, simula
     execute(
         dsn, "update subscription set phone = '+12' where id % 5 = 0"
     )  # cannot be sent, and so is rejected
-    run(dsn, plan.campaign_id, simulator)
+    run(dsn, plan.campaign_id, simulator, rate=per_second)
     assert states(dsn, plan.campaign_id) == {"accepted": 80, "rejected": 20}
 
 
