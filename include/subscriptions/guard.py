@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -66,12 +67,18 @@ def check(
     opted_in = flips["opted_in"]  # news that takes a no back is never written before it is judged
     seen = release.figures if release and release.figures else GuardFigures(0, 0, None, guard.max_share)
     most = max(opted_out - seen.opted_out, opted_in - seen.opted_in)
-    # Counting 5M people takes half a second: not needed where even the fewest people for a guard would allow it.
-    known = (
-        queries.known_people(conn, entity=entity.name) if most > guard.max_share * guard.min_people else None
-    )
+    known = _known_people(conn, entity, enough=max(guard.min_people, math.ceil(most / guard.max_share)))
     figures = GuardFigures(opted_out, opted_in, known, guard.max_share)
     trusted = release is not None and release.figures is None
     if known is not None and known >= guard.min_people and most > guard.max_share * known and not trusted:
         raise GuardHeld(figures)
     return figures
+
+
+def _known_people(conn: psycopg.Connection[Any], entity: Entity, *, enough: int) -> int | None:
+    """How many people are known; None if they are `enough` to allow it: counting 5M takes half a second."""
+    guard = entity.settings.guard
+    if enough <= guard.min_people:
+        return None
+    known: int = queries.known_people(conn, entity=entity.name, most=enough)
+    return known if known < enough else None

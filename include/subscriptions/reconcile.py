@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import psycopg
+from psycopg.errors import UniqueViolation
 from psycopg.types.json import Jsonb
 
 from include.database import connect, named_sql, require_current
@@ -58,8 +59,14 @@ def reconcile(
         if not runs:
             return ReconcileResult("nothing_to_do", lost=tuple(lost))
         try:
-            with conn.transaction():
-                result = _reconcile(conn, entity, runs, key, now, release=release)
+            try:
+                with conn.transaction():
+                    result = _reconcile(conn, entity, runs, key, now, release=release)
+            except UniqueViolation:
+                # News was taken for new that is in the ledger: then all of it goes the way that asks for that.
+                logger.warning("Reconciling %s again without direct news", entity.name)
+                with conn.transaction():
+                    result = _reconcile(conn, entity, runs, key, now, release=release, direct=False)
         except GuardHeld as held:
             queries.hold_runs(
                 conn, runs=list(runs), now=now, problem=str(held), figures=Jsonb(held.figures.as_dict())
@@ -106,6 +113,7 @@ def _reconcile(
     now: datetime,
     *,
     release: Release | None,
+    direct: bool = True,
 ) -> ReconcileResult:
     name, ids = entity.name, list(runs)
     record_wordings(conn, entity)
@@ -118,9 +126,11 @@ def _reconcile(
     changed = {row["sync_run_id"]: row["records"] for row in queries.count_changed(conn)}
     new = queries.find_newcomers(conn, entity=name, **pads(key))
     queries.measure_newcomers(conn)
-    queries.identify(conn)
+    queries.identify(conn, direct=direct)
+    queries.measure_verdicts(conn)
+    queries.join_verdicts(conn)
     queries.part(conn)
-    queries.measure_identified(conn)
+    queries.measure_intricate(conn)
     erased = queries.reject_erased(conn, entity=name)
     written = queries.prefer_longer_numbers(conn, now=now)
     written += _record(conn, entity)

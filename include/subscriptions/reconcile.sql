@@ -52,7 +52,7 @@ select r.source, s.record_id, s.phone, s.match_key, s.country, s.time_zone, s.co
        hashtextextended(s.record_id, hashtextextended(r.source, 0)) as record_key,
        s.sync_run_id, r.double_opt_in,
        k.ctid as known_at, k.subscription_id as known_subscription_id, k.phone_key as known_phone_key,
-       k.withdrawn_at as known_withdrawn_at, k.spoke_of as known_spoke_of,
+       k.withdrawn_at as known_withdrawn_at, k.spoke_of as known_spoke_of, k.consent as known_consent,
        s.timed and s.record_id <> '' and s.phone is not null and not (s.consent and r.double_opt_in) and (
            k.source is null
            or k.phone_key = hashtextextended(s.phone, 0) and k.subscription_id is not null
@@ -60,15 +60,7 @@ select r.source, s.record_id, s.phone, s.match_key, s.country, s.time_zone, s.co
               and coalesce((s.record_at, s.occurred_at, not s.consent, s.attributes, coalesce(s.language, ''))
                            > (k.record_at, k.occurred_at, not k.consent, k.attributes, coalesce(k.language, '')), false)
        ) as is_plain,
-       -- What the record says now is in the ledger if it says so at present, or if it said so before that. The second is asked
-       -- of the ledger's own key, one by one (without "limit" PostgreSQL might read all of the ledger instead).
-       coalesce(k.occurred_at = s.occurred_at and k.consent = s.consent, false)
-       or k.subscription_id is not null and (
-           select true from consent_event e
-           where e.occurred_at = s.occurred_at and e.subscription_id = k.subscription_id
-             and e.action = case when s.consent then 'grant' else 'withdraw' end
-             and e.source = r.source and e.source_record_id = s.record_id
-           limit 1) is not null as is_known_event,
+       coalesce(k.occurred_at = s.occurred_at and k.consent = s.consent, false) as is_known_event,
        case when k.phone_key = hashtextextended(s.phone, 0) then k.subscription_id
             else (select p.id from subscription p where p.entity = :entity and p.match_key = s.match_key)
        end as found_id
@@ -119,12 +111,12 @@ analyze incoming (found_id, match_key);
 -- As above.
 analyze newcomer (match_key);
 
--- name: identify()!
--- Every changed record with its person: null for a withdrawal without a number, and for the erased. In the order of the
--- people, so that what is written next goes through tables and indexes once.
+-- name: identify(direct)!
+-- Every changed record (by its place in `incoming`, which is not copied) with its person: null for a withdrawal without a
+-- number, and for the erased. In the order of the people, so that what is written next goes through tables and indexes once.
 -- `is_direct`: the only news of its person, and plain; nobody else's news is in the same record. Such news can be written
--- down without reading the person's whole story again. Nearly all are.
-create temporary table identified on commit drop as
+-- down without reading the person's whole story again. Nearly all are; none without :direct.
+create temporary table verdict on commit drop as
 with ambiguous as materialized (
     select known_subscription_id as person from incoming
     where known_subscription_id is not null and known_subscription_id is distinct from found_id
@@ -136,27 +128,41 @@ with ambiguous as materialized (
     -- by a hash, which takes half of the time; two records that share one go the long way
     select record_key from incoming group by record_key having count(*) > 1
 ), named as (
-    select i.*, r.collection_point, r.method, r.wording_id, coalesce(i.found_id, n.id) as subscription_id, n.person_hash,
-           coalesce(i.is_plain and i.record_key not in (select record_key from repeated)
-                    and case when i.found_id is null then not n.is_suppressed and i.match_key not in (select match_key from crowded)
-                             else i.known_at is not null and i.found_id not in (select person from ambiguous)
-                        end, false) as is_direct
+    select i.ctid as place, coalesce(i.found_id, n.id) as subscription_id, n.person_hash, i.is_known_event,
+           i.found_id is not null as is_known,
+           :direct and coalesce(
+               i.is_plain and i.record_key not in (select record_key from repeated)
+               and case when i.found_id is null then not n.is_suppressed and i.match_key not in (select match_key from crowded)
+                        else i.known_at is not null and i.found_id not in (select person from ambiguous)
+                   end, false) as is_direct
     from incoming i
-    join sync_run r on r.id = i.sync_run_id
     left join newcomer n on i.found_id is null and n.match_key = i.match_key
 )
-select n.*, case when n.is_direct and not n.is_known_event then nextval('consent_event_id_seq') end as event_id
+select n.place, n.subscription_id, n.person_hash, n.is_known, n.is_direct,
+       case when n.is_direct and not n.is_known_event then nextval('consent_event_id_seq') end as event_id
 from named n
 order by n.subscription_id;
+
+-- name: measure_verdicts()#
+-- Nobody else counts a temporary table's rows.
+analyze verdict (subscription_id, is_direct);
+
+-- name: join_verdicts()#
+-- The changed records and what is known of them. From here on rows are fetched by their places, in memory: that is cheap.
+create temporary view identified as
+select i.*, v.subscription_id, v.person_hash, v.is_direct, v.event_id, r.collection_point, r.method, r.wording_id
+from verdict v
+join incoming i on i.ctid = v.place
+join sync_run r on r.id = i.sync_run_id;
+set local random_page_cost = 0.05;
 
 -- name: part()!
 -- All other news, by itself: mostly there is little of it, and whoever looks for it need not read the rest.
 create temporary table intricate on commit drop as
 select * from identified where not is_direct;
 
--- name: measure_identified()#
+-- name: measure_intricate()#
 -- Nobody else counts a temporary table's rows.
-analyze identified (subscription_id, is_direct);
 analyze intricate (subscription_id);
 
 -- name: reject_erased(entity)!
@@ -181,8 +187,9 @@ from (
 where p.id = i.subscription_id and length(i.phone) > length(p.phone);
 
 -- name: add_direct_events(default_language, entity)!
--- The ledger's new rows for direct news, under the ids that were reserved for them. None of them is there already
--- (is_known_event), and nobody else writes of this source's records (lock_entity): asking for conflicts took half of the time.
+-- The ledger's new rows for direct news, under the ids that were reserved for them. None of them is there already: each is a
+-- newer word of its record than any before. Should one be, the ledger's key refuses it, and the reconcile begins anew
+-- without direct news; to ask for conflicts took half of the time.
 insert into consent_event (id, subscription_id, action, occurred_at, source, source_record_id, collection_point, method,
                            wording_id, wording_language, sync_run_id)
 overriding system value
@@ -308,9 +315,9 @@ select distinct subscription_id from spread
 on conflict do nothing;
 
 -- name: apply_direct(now)
--- What direct news makes of people who are known, where it is the newest word of all, takes no "no" back, and comes from the
--- only record that speaks of them; the others are touched. Decided on the row as it is when it is written, so that a reply's STOP that commits
--- meanwhile is not overwritten. Returns people by old and new state.
+-- What direct news makes of people who are known: who stand as their only record had it, where it is the newest word of all
+-- and takes no "no" back; the others are touched. Decided on the row as it is when it is written, so that a reply's STOP that
+-- commits meanwhile is not overwritten. Returns people by old and new state.
 with applied as (
     update subscription p
     set status = case when i.event_id is null then p.status when i.consent then 'subscribed' else 'unsubscribed' end,
@@ -322,25 +329,24 @@ with applied as (
                                  and i.occurred_at > p.reachability_at then 'unknown' else p.reachability end,
         updated_at = :now
     from identified i
-    join subscription o on o.id = i.subscription_id
-    where i.is_direct and i.known_at is not null
-      -- The same row by its place, which costs less than by its id; if it has moved meanwhile, it has another state.
-      and p.ctid = o.ctid and p.status = o.status and p.status_at = o.status_at
-      and p.id = i.subscription_id and p.records = 1 and p.status in ('subscribed', 'unsubscribed')
-      and (i.event_id is null or i.occurred_at > p.status_at and (p.status = 'subscribed' or not i.consent))
+    where i.is_direct and i.found_id is not null
+      and p.id = i.subscription_id and p.records = 1
+      and p.status = case when i.known_consent then 'subscribed' else 'unsubscribed' end
+      and (i.event_id is null or i.occurred_at > p.status_at and (i.known_consent or not i.consent))
       and not exists (select from touched t where t.subscription_id = i.subscription_id)
-    returning p.id, p.entity, p.person_hash, i.source, i.event_id is not null and not i.consent as said_no, o.status as was,
-              p.status as became, p.status_at
+    returning p.id, p.entity, p.person_hash, i.source, i.event_id is not null and not i.consent as said_no,
+              i.known_consent as was, p.status as became, p.status_at
 ), left_over as (
     insert into touched (subscription_id)
-    select i.subscription_id from identified i
-    where i.is_direct and i.known_at is not null and not exists (select from applied a where a.id = i.subscription_id)
+    select v.subscription_id from verdict v
+    where v.is_direct and v.is_known and not exists (select from applied a where a.id = v.subscription_id)
     on conflict do nothing
 ), noted as (
     insert into spoken (entity, person_hash, source, status, status_at)
     select entity, person_hash, source, became, status_at from applied where said_no
 )
-select was, became, count(*) as people from applied group by was, became;
+select case when was then 'subscribed' else 'unsubscribed' end as was, became, count(*) as people
+from applied group by applied.was, became;
 
 -- name: write_direct_newcomers(entity, now)
 -- The people who are new and of whom one record speaks, which says it all. Returns them by state.
@@ -392,9 +398,10 @@ select coalesce(max(id), 0) from consent_event;
 -- Changed records per run. Read only.
 select sync_run_id, count(*) as records from incoming group by sync_run_id;
 
--- name: known_people(entity)$
--- How many people an entity has. Read only.
-select count(*) from subscription where entity = :entity and status not in ('unknown', 'erased');
+-- name: known_people(entity, most)$
+-- How many people an entity has, counted no further than to `most`. Read only.
+select count(*)
+from (select from subscription where entity = :entity and status not in ('unknown', 'erased') limit :most) p;
 
 -- name: close_runs(now, runs, outcomes, released_by)!
 -- The runs count from now on: this commits with the rows they brought.
