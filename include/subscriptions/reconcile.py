@@ -137,6 +137,7 @@ def _reconcile(
     queries.recall_stops(conn, entity=name)
     written += queries.spread_withdrawals(conn, entity=name)
     people = _write_direct(conn, entity, now)
+    queries.leave_verdicts(conn)
     queries.touch(conn)
     projection.measure(conn)
     projection.project(conn, precedence=entity.settings.precedence)

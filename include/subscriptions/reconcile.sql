@@ -367,6 +367,10 @@ with added as (
 )
 select status, count(*) as people from added group by status;
 
+-- name: leave_verdicts()#
+-- What is read next is in tables again.
+set local random_page_cost to default;
+
 -- name: write_newcomers(entity, now)
 -- The other people who are new, with the state that is theirs. Returns them by state.
 with added as (
