@@ -36,7 +36,10 @@ def is_clearly_more(count: int, of: int, share: float) -> bool:
 
     One message in 45 brings a stop in an ordinary campaign; 3 among the first 50 are nothing special then, and yet 6 %.
     """
-    return count > share * of + 2 * math.sqrt(share * (1 - share) * of)
+    # All of them are clearly more than any share below 1, however few they are and however high it is.
+    return count > share * of and (
+        count == of or count > share * of + 2 * math.sqrt(share * (1 - share) * of)
+    )
 
 
 class GatewayBrake:

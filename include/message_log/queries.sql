@@ -80,7 +80,8 @@ with incoming as materialized (
     from (select *, status = 'failed' and error_code = any(:undeliverable_codes::integer[]) as missed from recorded) r
     group by subscription_id
 ), missing as materialized (
-    -- Once, and not again for each person heard of. Bad news is rare. In how many campaigns has it come, within the days of the rule that the newest of them was planned
+    -- Once, and not again for each person heard of. Bad news is rare. In how many campaigns has it come, within the days of
+    -- the rule that the newest of them was planned
     -- with, since the last good news: a delivery, a message of theirs, a new yes?
     select h.subscription_id, rule.campaigns as most, counted.campaigns
     from heard h

@@ -39,14 +39,14 @@ def simulator() -> Iterator[Simulator]:
         yield running
 
 
-def execute(dsn: str, statement: str) -> list[dict[str, Any]]:
+def execute(dsn: str, statement: str, *values: Any) -> list[dict[str, Any]]:
     with connect(dsn) as conn:
-        cursor = conn.execute(statement)
+        cursor = conn.execute(statement, values or None)
         return cursor.fetchall() if cursor.description else []
 
 
 def rate(dsn: str, price: float, *, day: str = "2026-01-01") -> None:
-    execute(dsn, f"insert into rate values ('{day}', '**', 'marketing', {price}, 'EUR')")  # noqa: S608 - ours
+    execute(dsn, "insert into rate values (%s, '**', 'marketing', %s, 'EUR')", day, price)
 
 
 def test_a_price_that_rose_after_the_plan_is_held_against_the_budget_by_two_workers(
