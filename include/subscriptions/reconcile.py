@@ -25,6 +25,14 @@ queries = named_sql(__file__, "reconcile.sql")
 
 
 @dataclass(frozen=True, slots=True)
+class _Pull:
+    """A run to take over: its source, and how many rows it staged."""
+
+    source: str
+    staged: int
+
+
+@dataclass(frozen=True, slots=True)
 class ReconcileResult:
     """What one reconcile did. `state` is `applied`, `held` (the guard stopped it, `guard` says why) or `nothing_to_do`.
 
@@ -91,8 +99,8 @@ def hold_entity(conn: psycopg.Connection[Any], entity: str) -> None:
 
 def _open_runs(
     conn: psycopg.Connection[Any], entity: Entity, now: datetime, *, release: Release | None
-) -> tuple[dict[int, int], list[int]]:
-    """The runs to take over with their staged rows, and those whose rows are gone."""
+) -> tuple[dict[int, _Pull], list[int]]:
+    """The runs to take over by id, and the ids of those whose rows are gone."""
     states = ["staged", "held"] if release else ["staged"]
     found = list(queries.open_runs(conn, entity=entity.name, states=states))
     lost = [run["id"] for run in found if run["is_lost"]]
@@ -102,13 +110,13 @@ def _open_runs(
         logger.warning(
             "Lost the staged rows of the runs %s of %s; they will be pulled again", lost, entity.name
         )
-    return {run["id"]: run["staged"] for run in found if run["id"] not in lost}, lost
+    return {run["id"]: _Pull(run["source"], run["staged"]) for run in found if run["id"] not in lost}, lost
 
 
 def _reconcile(
     conn: psycopg.Connection[Any],
     entity: Entity,
-    runs: Mapping[int, int],
+    runs: Mapping[int, _Pull],
     key: bytes,
     now: datetime,
     *,
@@ -121,7 +129,10 @@ def _reconcile(
     projection.queries.prepare(conn)
     last_event = queries.last_event(conn)
     queries.measure_staging(conn)
-    queries.collect_changed(conn, entity=name, runs=ids)
+    if queries.is_in_order(conn, runs=ids):
+        queries.look_records_up(conn)
+    queries.collect_changed(conn, entity=name, runs=ids, sources=[pull.source for pull in runs.values()])
+    queries.plan_freely(conn)
     queries.measure_incoming(conn)
     changed = {row["sync_run_id"]: row["records"] for row in queries.count_changed(conn)}
     new = queries.find_newcomers(conn, entity=name, **pads(key))
@@ -188,17 +199,17 @@ def _write_direct(conn: psycopg.Connection[Any], entity: Entity, now: datetime) 
 
 
 def _outcomes(
-    conn: psycopg.Connection[Any], runs: Mapping[int, int], changed: Mapping[int, int], last_event: int
+    conn: psycopg.Connection[Any], runs: Mapping[int, _Pull], changed: Mapping[int, int], last_event: int
 ) -> dict[int, dict[str, int]]:
     """Per run: records `changed` and `unchanged`, and the ledger rows they became."""
     outcomes = {
         run: {
             "changed": changed.get(run, 0),
-            "unchanged": staged - changed.get(run, 0),
+            "unchanged": pull.staged - changed.get(run, 0),
             "granted": 0,
             "withdrawn": 0,
         }
-        for run, staged in runs.items()
+        for run, pull in runs.items()
     }
     for row in queries.count_events(conn, after=last_event, runs=list(runs)):
         outcomes[row["sync_run_id"]][{"grant": "granted", "withdraw": "withdrawn"}[row["action"]]] = row[

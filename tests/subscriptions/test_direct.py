@@ -6,9 +6,11 @@ import random
 from datetime import timedelta
 
 import psycopg
+import pytest
 from psycopg.rows import dict_row
 
 from include.subscriptions import rebuild, withdraw
+from include.subscriptions.reconcile import queries
 from tests.subscriptions.test_rules import BEGIN, BRAND, NOW, STATES, Said, Store, decided, deliver_files
 
 ONE = "+32470000000"
@@ -95,6 +97,52 @@ def test_an_event_that_the_ledger_has_is_not_written_again(store: Store) -> None
     assert result.state == "applied"
     assert store.rows(events) == before
     assert store.people() == {ONE: "unsubscribed"}
+
+
+@pytest.mark.parametrize("moved_on_day", [2, 4])
+def test_a_no_and_a_move_of_one_record_in_one_pull_meet(store: Store, moved_on_day: int) -> None:
+    new_number = (
+        "0",
+        "+32470000001",
+        "yes",
+        (BEGIN + timedelta(days=moved_on_day)).isoformat(),
+        "nl",
+        "An",
+        "",
+    )
+    store.sync(BRAND, [row(0, "yes", 1)])
+    store.sync(BRAND, [row(0, "no", 3), new_number])
+    assert store.people() == {
+        ONE: "unsubscribed",
+        "+32470000001": "subscribed" if moved_on_day > 3 else "unsubscribed",
+    }, "a record's no holds for every number it gave, unless a newer yes came with one of them"
+
+
+RISING = list(range(100_000))
+
+
+@pytest.mark.parametrize(
+    ("ids", "how"),
+    [
+        (RISING, "ids in order"),
+        (RISING[::-1], "ids in order"),
+        ([number for start in range(50) for number in RISING[start::50]], "ids in order"),
+        (random.Random(7).sample(RISING, len(RISING)), "ids in no order"),
+    ],
+    ids=["rising", "falling", "in runs", "shuffled"],
+)
+def test_records_are_looked_up_one_by_one_where_their_ids_come_in_order(
+    store: Store, ids: list[int], how: str
+) -> None:
+    store.execute(
+        """insert into optin_staging (sync_run_id, record_id, consent, timed, occurred_at, record_at, attributes)
+           select 1, 'r' || n, true, true, now(), now(), jsonb_build_object('name', repeat('An', 20))
+           from unnest(%s::integer[]) n""",
+        ids,
+    )
+    with psycopg.connect(store.dsn, row_factory=dict_row) as conn:
+        assert queries.is_in_order(conn, runs=[1]) is (how == "ids in order")
+        assert queries.is_in_order(conn, runs=[2]) is None, "of few rows nothing is known"
 
 
 def test_the_guard_counts_what_is_written_directly(store: Store) -> None:
