@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from include.entities.models import Audience, CampaignDefinition, Entity, EntityFile, Model, Source, Template
 from include.entities.problems import EntityProblem, EntityProblems
 from include.entities.source_kinds import hidden_kinds, kind_files
+from include.entities.source_options import OPTIONS
 
 FOLDER_VARIABLE = "WHATSAPP_ENTITIES"
 AnyModel = TypeVar("AnyModel", bound=Model)
@@ -114,11 +115,14 @@ def _read(path: Path, model: type[AnyModel], problems: list[EntityProblem]) -> A
         return None
 
 
-def _explain(path: Path, node: Any, model: type[Model], detail: Any) -> EntityProblem:
+def _explain(
+    path: Path, node: Any, model: type[Model], detail: Any, *, under: tuple[str, ...] = ()
+) -> EntityProblem:
+    """One mistake that pydantic found; `under` is where the file holds what `model` describes."""
     location = [part for part in detail["loc"] if part != "[key]"]
-    where = ".".join(str(part) for part in location)
+    where = ".".join(str(part) for part in (*under, *location))
     kind = detail["type"]
-    line = _line_of(node, location)
+    line = _line_of(node, [*under, *location])
     if kind == "extra_forbidden":
         known = _fields_at(model, location[:-1])
         close = difflib.get_close_matches(str(location[-1]), known, n=1)
@@ -213,9 +217,23 @@ def _cross_check(entity: Entity) -> list[EntityProblem]:
         if source.kind not in kinds:
             remedy = f"Kinds: {_listed(set(kinds))}. Your own are modules in kinds/; see docs/extend.md."
             say(path, "kind", f"kind {source.kind!r} is not known.", remedy)
+        problems.extend(_check_options(path, source))
     _check_double_opt_in(entity, say)
     _check_campaigns(entity, say)
     return problems
+
+
+def _check_options(path: Path, source: Source) -> list[EntityProblem]:
+    """What a kind of ours would not understand: a misspelt option must not pass as one that was left out."""
+    model = OPTIONS.get(source.kind)
+    if model is None:
+        return []
+    try:
+        model.model_validate(source.options)
+    except ValidationError as error:
+        node = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+        return [_explain(path, node, model, detail, under=("options",)) for detail in error.errors()]
+    return []
 
 
 def _check_campaigns(entity: Entity, say: Say) -> None:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, TypeAdapter
 from pydantic.fields import FieldInfo
 
 from include.entities import load_entity, models
+from include.entities.source_options import OPTIONS
 from include.optins.sources import kinds
 from tests.docs import markdown
 
@@ -77,7 +78,8 @@ def test_every_option_of_a_source_is_there() -> None:
     read = re.compile(r"""options(?:\.get\(|\[)\s*["'](\w+)["']""")
     code = (markdown.ROOT / "include/optins").rglob("*.py")
     assert told == {name for path in code for name in read.findall(path.read_text())}
-    assert {row[0].strip("`") for row in rows} == set(kinds())
+    assert told == {name for model in OPTIONS.values() for name in model.model_fields}, "what may be written"
+    assert {row[0].strip("`") for row in rows} == set(kinds()) == set(OPTIONS)
 
 
 def test_the_examples_load_and_a_source_is_short(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -27,6 +28,32 @@ def whatsapp(*arguments: str, **variables: str) -> Result:
         ("sources/survey.yaml", "wording: survey-2026-03", "wording: survey-2026-3", "survey-2026-3"),
         ("templates/spring_sale.yaml", "category: marketing", "category: marketting", "marketing"),
         ("campaigns/spring.yaml", "template: spring_sale", "template: spring_sail", "spring_sail"),
+        ("sources/webshop.yaml", "  changed_column:", "  chaged_column:", "Did you mean 'changed_column'?"),
+        ("sources/webshop.yaml", "options:\n  table: customers\n", "options:\n", "a `table` or by a `query`"),
+        (
+            "sources/survey.yaml",
+            'options: {pattern: "survey_*.csv"',
+            "options: {patern: 1",
+            "mean 'pattern'?",
+        ),
+        (
+            "sources/survey.yaml",
+            "options: {pattern:",
+            "options: {encoding: utf8mb4, pattern:",
+            "no encoding 'utf8mb4'",
+        ),
+        (
+            "sources/survey.yaml",
+            "options: {pattern:",
+            'options: {remember: "false", pattern:',
+            "a valid boolean",
+        ),
+        (
+            "sources/preference_centre.yaml",
+            "options: {path:",
+            "options: {first_page: x, path:",
+            "a valid integer",
+        ),
         ("entity.yaml", "default_region: BE", "default_region: Belgium", "default_region"),
         ("entity.yaml", "label: Acme Outdoor", "label: Acme: Outdoor", "Not valid YAML"),
     ],
@@ -43,6 +70,30 @@ def test_check_names_file_line_and_remedy(tmp_path: Path, file: str, old: str, n
     assert f"acme/{file}:{line}" in done.stderr, done.stderr
     assert told in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ("{table: people, subscription: WhatsApp}", "no `entity`"),
+        ("{export: changes.zip, subscription_column: subscription}", "needs `subscription`"),
+        (
+            "{entity: acme, table: people, subscription: WhatsApp, bulk: {above: 1}}",
+            "options.bulk.etl is missing",
+        ),
+        ("{entity: acme, table: people, subscription: WhatsApp, prefix: v5}", "options.prefix:"),
+    ],
+)
+def test_check_says_what_a_source_of_actito_lacks(tmp_path: Path, options: str, told: str) -> None:
+    shutil.copytree(ROOT / "include" / "entities" / "acme", tmp_path / "acme")
+    place = tmp_path / "acme" / "sources" / "preference_centre.yaml"
+    text = place.read_text().replace("kind: http", "kind: actito")
+    place.write_text(re.sub(r"^options: .*$", f"options: {options}", text, flags=re.MULTILINE))
+    done = whatsapp("check", WHATSAPP_ENTITIES=str(tmp_path))
+    assert done.exit_code == 1
+    line = next(n for n, text in enumerate(place.read_text().splitlines(), 1) if text.startswith("options:"))
+    assert f"preference_centre.yaml:{line}" in done.stderr
+    assert told in done.stderr
 
 
 def test_check_counts_a_templates_placeholders(tmp_path: Path) -> None:
