@@ -12,7 +12,7 @@ from typing import Any
 
 from airflow.sdk import DAG, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
-from wiring.access import database
+from wiring.access import database, read_template_states
 from wiring.campaign import SendPlanned
 from wiring.entities import entity_dag, messages, readable_entities, subscriptions
 from wiring.errors import task_errors
@@ -45,11 +45,13 @@ def build(entity: Entity) -> DAG:
             from include.campaigns.confirm import plan_confirmations
 
             context = get_current_context()
+            settings = load_entity(entity)
             planned = plan_confirmations(
-                load_entity(entity),
+                settings,
                 dsn=database(),
                 run_key=f"{context['dag'].dag_id}/{context['dag_run'].run_id}",
                 now=datetime.now(UTC),
+                ask_templates=lambda: read_template_states(settings),
             )
             if planned is None:
                 raise AirflowSkipException("Nobody has to be asked.")

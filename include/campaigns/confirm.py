@@ -6,6 +6,7 @@ whom it may go to, and that entity.yaml is its approval.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 
 from psycopg import sql
@@ -21,10 +22,18 @@ APPROVED_BY = "double_opt_in in entity.yaml"
 NAME = "Confirm opt-ins"
 
 
-def plan_confirmations(entity: Entity, *, dsn: str, run_key: str, now: datetime) -> Plan | None:
+def plan_confirmations(
+    entity: Entity,
+    *,
+    dsn: str,
+    run_key: str,
+    now: datetime,
+    ask_templates: Callable[[], object] = lambda: None,
+) -> Plan | None:
     """Plan and approve the question to everybody who has a yes to confirm and was not asked; None when there is nobody.
 
-    The same `run_key` again is the same campaign. Raises what planning raises.
+    The same `run_key` again is the same campaign. `ask_templates` brings the store's record of the templates up to
+    date, once somebody is found. Raises what it and planning raise.
     """
     choice = entity.settings.double_opt_in
     if choice is None:
@@ -40,6 +49,7 @@ def plan_confirmations(entity: Entity, *, dsn: str, run_key: str, now: datetime)
             ).fetchone()
             if row is None or not row["found"]:
                 return None
+    ask_templates()
     raw = {"name": NAME, "template": choice.template, "dry_run": False, "workers": 1}
     plan = plan_campaign(
         entity,

@@ -73,6 +73,10 @@ def _read_folder(folder: Path, model: type[AnyModel], problems: list[EntityProbl
                     path, 1, f"name is {name!r}, the file is {path.name!r}.", "Give both the same name."
                 )
             )
+        elif path.suffix == ".yml" and path.with_suffix(".yaml").is_file():
+            problems.append(
+                EntityProblem(path, 1, f"There is a {path.stem}.yaml as well.", "Remove one of them.")
+            )
         found.append(item)
     return found
 
@@ -191,6 +195,12 @@ def _repeated_keys(node: Any) -> list[tuple[int, str]]:
     return found
 
 
+def _file_of(entity: Entity, folder: str, name: str) -> Path:
+    """The file that describes `name`: `.yaml`, or `.yml`."""
+    path = entity.folder / folder / f"{name}.yaml"
+    return path if path.is_file() else path.with_suffix(".yml")
+
+
 Say = Callable[[Path, str, str, str], None]
 
 
@@ -210,7 +220,7 @@ def _cross_check(entity: Entity) -> list[EntityProblem]:
         for hidden in hidden_kinds(entity.folder.parent)
     )
     for source in entity.sources:
-        path = entity.folder / "sources" / f"{source.name}.yaml"
+        path = _file_of(entity, "sources", source.name)
         if source.wording not in wordings:
             remedy = f"Add it to wordings in entity.yaml, or use one of: {_listed(wordings)}."
             say(path, "wording", f"wording {source.wording!r} is not known.", remedy)
@@ -218,6 +228,9 @@ def _cross_check(entity: Entity) -> list[EntityProblem]:
             remedy = f"Kinds: {_listed(set(kinds))}. Your own are modules in kinds/; see docs/extend.md."
             say(path, "kind", f"kind {source.kind!r} is not known.", remedy)
         problems.extend(_check_options(path, source))
+        if source.kind == "actito" and "export" in source.options and source.optout is not None:
+            remedy = "Leave `optout` out; a source that uses Actito's API can tell it."
+            say(path, "optout", "an export has no way back.", remedy)
     _check_double_opt_in(entity, say)
     _check_campaigns(entity, say)
     return problems
@@ -240,13 +253,13 @@ def _check_campaigns(entity: Entity, say: Say) -> None:
     for segment in entity.segments:
         unknown = set(segment.attributes) - entity.attributes
         if unknown:
-            path = entity.folder / "segments" / f"{segment.name}.yaml"
+            path = _file_of(entity, "segments", segment.name)
             cause = f"attribute {_listed(unknown)} comes from no source."
             say(path, "attributes", cause, f"Attributes: {_listed(entity.attributes)}.")
     templates = {template.name for template in entity.templates}
     segments = {segment.name for segment in entity.segments} | {"everyone"}
     for campaign in entity.campaigns:
-        path = entity.folder / "campaigns" / f"{campaign.name}.yaml"
+        path = _file_of(entity, "campaigns", campaign.name)
         if campaign.template not in templates:
             say(
                 path,
@@ -306,7 +319,7 @@ def _check_settings(entity: Entity, say: Say) -> None:
 def _check_double_opt_in(entity: Entity, say: Say) -> None:
     choice = entity.settings.double_opt_in
     for source in entity.sources:
-        path = entity.folder / "sources" / f"{source.name}.yaml"
+        path = _file_of(entity, "sources", source.name)
         if source.double_opt_in and source.kind == "inbound":
             remedy = "Leave it out: the person wrote to you, which is the proof."
             say(path, "double_opt_in", "double_opt_in makes no sense for what people write.", remedy)

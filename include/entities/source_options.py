@@ -6,30 +6,43 @@ Only which options there are and what they may be: what one that is left out mea
 
 from __future__ import annotations
 
-import codecs
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, field_validator, model_validator
 
 from include.entities.models import Model
 
 Text = Annotated[str, Field(min_length=1)]
 Path = Annotated[str, Field(pattern="^/")]
+Id = Annotated[str | int, Field(union_mode="left_to_right"), AfterValidator(str)]
 
 
 def _encoding(value: str) -> str:
     try:
-        codecs.lookup(value)
+        b"a".decode(value)
     except LookupError:
-        raise ValueError(f"there is no encoding {value!r}") from None
+        raise ValueError(f"there is no encoding {value!r} of texts") from None
+    except UnicodeDecodeError:
+        pass  # of two bytes for each character
     return value
 
 
-class SourceOptions(Model):
-    """Of every kind. Strict: kinds read what the YAML says, not what could be made of it (`remember: "false"`)."""
+class Options(Model):
+    """Strict: kinds read what the YAML says, not what could be made of it (`remember: "false"`)."""
 
     model_config = ConfigDict(strict=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _nothing_is_no_value(cls, value: Any) -> Any:
+        if value is None:
+            raise ValueError("there is nothing behind its name: leave it out, or give it a value")
+        return value
+
+
+class SourceOptions(Options):
+    """Of every kind."""
 
     changed_column: Text | None = None
 
@@ -73,7 +86,9 @@ class HttpOptions(ListingOptions):
 class CsvOptions(SourceOptions):
     """How files are read."""
 
-    separator: str | None = Field(default=None, min_length=1, max_length=1)
+    separator: str | None = Field(
+        default=None, pattern=r"^[\t -!#-~]$"
+    )  # one character of ASCII that is no quote
     encoding: Annotated[str, AfterValidator(_encoding)] | None = None
     remember: bool | None = None
 
@@ -85,12 +100,10 @@ class FileOptions(CsvOptions):
     format: Literal["csv", "jsonl", "parquet"] | None = None
 
 
-class ActitoBulk(Model):
+class ActitoBulk(Options):
     """When opt-outs go to Actito as one import."""
 
-    model_config = ConfigDict(strict=True)
-
-    etl: str | int
+    etl: Id
     above: int | None = Field(default=None, ge=0)
     prefix: Path | None = None
 
@@ -98,11 +111,10 @@ class ActitoBulk(Model):
 class ActitoTable(SourceOptions):
     """Whose profiles, and which subscription of theirs."""
 
-    entity: Text | None = None
-    table: Text | None = None
-    subscription: Text | None = None
+    entity: Id | None = None
+    table: Id | None = None
+    subscription: Id | None = None
     prefix: Path | None = None
-    bulk: ActitoBulk | None = None
 
 
 class ActitoOptions(ActitoTable, ListingOptions, CsvOptions):
@@ -110,6 +122,7 @@ class ActitoOptions(ActitoTable, ListingOptions, CsvOptions):
 
     export: Text | None = None
     subscription_column: Text | None = None
+    bulk: ActitoBulk | None = None
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -123,7 +136,7 @@ class ActitoOptions(ActitoTable, ListingOptions, CsvOptions):
 class ActitoPushedOptions(ActitoTable):
     """Profiles that Actito's webhooks announce."""
 
-    profile_key: Text | None = None
+    profile_key: str | None = Field(default=None, pattern=r"^[^{}]*(\{[\w.]+\}[^{}]*)+$")
     most: int | None = Field(default=None, ge=1)
 
     @model_validator(mode="after")

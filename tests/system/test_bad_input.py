@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 from click.testing import Result
+from pydantic import ValidationError
 from typer.testing import CliRunner
 
 from include.cli import app
+from include.entities.source_options import OPTIONS
 from include.local.commands import ROOT
 
 NOWHERE = "postgresql://whatsapp:secret@127.0.0.1:9/whatsapp"
@@ -54,6 +56,19 @@ def whatsapp(*arguments: str, **variables: str) -> Result:
             "options: {first_page: x, path:",
             "a valid integer",
         ),
+        (
+            "sources/survey.yaml",
+            "options: {pattern:",
+            "options: {encoding: hex, pattern:",
+            "no encoding 'hex' of texts",
+        ),
+        ("sources/survey.yaml", 'separator: ";"', 'separator: ";;"', "options.separator"),
+        (
+            "sources/preference_centre.yaml",
+            "options: {path:",
+            "options: {page_parameter: , path:",
+            "nothing behind",
+        ),
         ("entity.yaml", "default_region: BE", "default_region: Belgium", "default_region"),
         ("entity.yaml", "label: Acme Outdoor", "label: Acme: Outdoor", "Not valid YAML"),
     ],
@@ -82,6 +97,10 @@ def test_check_names_file_line_and_remedy(tmp_path: Path, file: str, old: str, n
             "options.bulk.etl is missing",
         ),
         ("{entity: acme, table: people, subscription: WhatsApp, prefix: v5}", "options.prefix:"),
+        (
+            "{entity: acme, table: people, subscription: WhatsApp, path: /x}",
+            "options.path is not a known field",
+        ),
     ],
 )
 def test_check_says_what_a_source_of_actito_lacks(tmp_path: Path, options: str, told: str) -> None:
@@ -94,6 +113,37 @@ def test_check_says_what_a_source_of_actito_lacks(tmp_path: Path, options: str, 
     line = next(n for n, text in enumerate(place.read_text().splitlines(), 1) if text.startswith("options:"))
     assert f"preference_centre.yaml:{line}" in done.stderr
     assert told in done.stderr
+
+
+def test_check_knows_both_endings_of_a_file(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "include" / "entities" / "acme", tmp_path / "acme")
+    sources = tmp_path / "acme" / "sources"
+    shop = (sources / "webshop.yaml").rename(sources / "webshop.yml")
+    assert whatsapp("check", WHATSAPP_ENTITIES=str(tmp_path)).exit_code == 0
+    shop.write_text(shop.read_text().replace("changed_column", "chaged_column"))
+    done = whatsapp("check", WHATSAPP_ENTITIES=str(tmp_path))
+    assert "webshop.yml:12: options.chaged_column is not a known field" in done.stderr
+    shutil.copy(shop, sources / "webshop.yaml")
+    assert "There is a webshop.yaml as well" in whatsapp("check", WHATSAPP_ENTITIES=str(tmp_path)).stderr
+
+
+def test_numbers_of_actito_need_no_quotes() -> None:
+    options = OPTIONS["actito"].model_validate({"entity": "acme", "table": 16, "subscription": "WhatsApp"})
+    assert options.model_dump(exclude_none=True) == {
+        "entity": "acme",
+        "table": "16",
+        "subscription": "WhatsApp",
+    }
+    with pytest.raises(ValidationError, match="table"):
+        OPTIONS["actito"].model_validate({"entity": "acme", "table": 1.5, "subscription": "WhatsApp"})
+
+
+@pytest.mark.parametrize("key", ["customerId", "customerId={customer-id}", "{a}{", ""])
+def test_a_profile_key_names_a_field(key: str) -> None:
+    table = {"entity": "acme", "table": "people", "subscription": "WhatsApp"}
+    assert OPTIONS["actito_pushed"].model_validate({**table, "profile_key": "customerId={customer.id}"})
+    with pytest.raises(ValidationError, match="profile_key"):
+        OPTIONS["actito_pushed"].model_validate({**table, "profile_key": key})
 
 
 def test_check_counts_a_templates_placeholders(tmp_path: Path) -> None:

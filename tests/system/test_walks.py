@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from include.reports import campaigns, funnel
 from include.simulator.sample import expected
 from tests.system.conftest import PEOPLE
 from tests.system.leaks import database_text, forms, log_texts, numbers_in
-from tests.system.walker import Company, Walk, rewrite
+from tests.system.walker import Company, Walk, Walker, rewrite
 
 pytestmark = [pytest.mark.airflow, pytest.mark.timeout(1200)]
 CAMPAIGN = {
@@ -295,6 +295,74 @@ def test_what_the_guard_holds_waits_for_an_answer(company: Company, walked: dict
         settings.write_text(content)
 
 
+ON_THE_FORM = ("+32470990001", "+32470990002")
+QUESTION = """\
+name: confirm_optin
+namespace: 5f3c1a2b_acme
+category: utility
+fallback_text: Did you ask for our messages?
+languages:
+  en:
+    body: Did you ask for our messages?
+    buttons: [{type: quick_reply, text: "Yes, I do", payload: CONFIRM}]
+"""
+FORM = """\
+name: form
+kind: file
+connection: form_drop
+columns: {record_id: id, phone: phone, consent: ok, changed_at: at}
+wording: signup-2026-01
+collection_point: a form
+double_opt_in: true
+options: {pattern: "form*.csv"}
+"""
+
+
+@pytest.fixture
+def with_a_form(company: Company, walked: dict[str, Walk], tmp_path: Path) -> Iterator[Walker]:
+    """The company with one more source, whose people have to confirm, and two of them."""
+    entities = shutil.copytree(company.server.folder / "entities", tmp_path / "entities")
+    with (entities / "acme" / "entity.yaml").open("a") as file:
+        file.write("double_opt_in: {template: confirm_optin}\n")
+    (entities / "acme" / "templates" / "confirm_optin.yaml").write_text(QUESTION)
+    (entities / "acme" / "sources" / "form.yaml").write_text(FORM)
+    (tmp_path / "drop").mkdir()
+    moment = datetime.now(UTC).isoformat()
+    rows = [f"{n},{number},yes,{moment}\n" for n, number in enumerate(ON_THE_FORM)]
+    (tmp_path / "drop" / "form.csv").write_text("id,phone,ok,at\n" + "".join(rows))
+    template = {
+        "namespace": "5f3c1a2b_acme",
+        "element_name": "confirm_optin",
+        "language": "en",
+        "category": "UTILITY",
+        "body_variables": 0,
+        "buttons": [{"type": "quick_reply", "text": "Yes, I do", "variable": False}],
+        "status": "APPROVED",
+    }
+    request_json(company.systems.simulator + "/_sim/templates", "POST", template)
+    drop = json.dumps({"conn_type": "fs", "extra": {"path": str(tmp_path / "drop")}})
+    walker = Walker(
+        {**company.walker.env, "WHATSAPP_ENTITIES": str(entities), "AIRFLOW_CONN_FORM_DROP": drop}
+    )
+    yield walker
+    walker.close()
+
+
+def test_whoever_said_yes_on_a_form_is_asked_once(company: Company, with_a_form: Walker) -> None:
+    before = company.systems.stats()["accepted"]
+    for verb in ("pull_optins", "reconcile_subscriptions"):
+        run = with_a_form.walk(f"{verb}__acme")
+        assert run.state == "success", run.printed
+    assert _states(company, ON_THE_FORM) == ["pending", "pending"]
+    asked = with_a_form.walk("confirm_optins__acme")
+    assert (asked.state, asked.states["plan"]) == ("success", "success"), asked.printed
+    assert asked.returned["plan"]["planned"] == 2
+    assert asked.returned["settle"]["state"] in ("sent", "settled")
+    again = with_a_form.walk("confirm_optins__acme")
+    assert (again.state, again.states["plan"], again.states["send"]) == ("success", "skipped", "skipped")
+    assert company.systems.stats()["accepted"] == before + 2, "one question for each yes"
+
+
 def test_a_no_that_a_source_forgot_is_an_alarm(company: Company, walked: dict[str, Walk]) -> None:
     assert company.walk("propagate_optouts").state == "success"
     with psycopg.connect(company.webshop) as shop, connect(company.dsn) as conn:
@@ -374,6 +442,14 @@ def _expected(company: Company) -> dict[str, Any]:
 def _subscribed(conn: psycopg.Connection[Any]) -> dict[str, int]:
     rows = conn.execute("select status, count(*) as n from subscription group by status").fetchall()
     return {row["status"]: row["n"] for row in rows}
+
+
+def _states(company: Company, numbers: Sequence[str]) -> list[str]:
+    with connect(company.dsn) as conn:
+        rows = conn.execute(
+            "select status from subscription where phone = any (%s) order by phone", (list(numbers),)
+        ).fetchall()
+    return [row["status"] for row in rows]
 
 
 def _form(conf: dict[str, Any] | None = None) -> dict[str, Any]:

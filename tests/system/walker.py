@@ -42,6 +42,7 @@ class Walker:
     """Walks through Dags in a process of its own, one after the other."""
 
     def __init__(self, env: dict[str, str]) -> None:
+        self.env = env
         self.printed = ""
         self._lines: queue.Queue[str] = queue.Queue()
         self._process = subprocess.Popen(

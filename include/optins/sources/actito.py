@@ -150,8 +150,12 @@ def _exported(source: Source, access: Any, since: datetime | None) -> Iterator[p
 
 def _as_http(source: Source) -> Source:
     """The same source for the `http` kind."""
-    wanted = {"path": profiles(source), "parameters": parameters(source)}
-    return source.model_copy(update={"options": wanted | dict(source.options)})
+    wanted = {
+        **source.options,
+        "path": profiles(source),
+        "parameters": {**source.options.get("parameters", {}), **parameters(source)},
+    }
+    return source.model_copy(update={"options": wanted})
 
 
 def profiles(source: Source) -> str:
