@@ -100,9 +100,11 @@ def access(url: str, key: str = KEY) -> HttpAccess:
     return HttpAccess(url, headers={"Authorization": f"Bearer {key}"}, timeout=5)
 
 
-def test_profiles_come_with_their_subscription() -> None:
+@pytest.mark.parametrize("more", [{}, {"parameters": {"attributes": "gsmNumber", "subscriptions": "Other"}}])
+def test_profiles_come_with_their_subscription(more: dict[str, Any]) -> None:
     with json_api(Actito()) as api:
-        (frame,) = actito.fetch(licence(), access(api.url), None)
+        (frame,) = actito.fetch(licence(**more), access(api.url), None)
+        assert ("attributes" in api.requests[-1].query) is bool(more)
     assert frame["attributes.customerId"].tolist() == ["C1", "C2", "C3"]
     assert frame["subscriptions.WhatsApp"].tolist() == ["true", "false", "true"]
 
