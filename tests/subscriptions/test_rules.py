@@ -70,7 +70,7 @@ def histories(dice: random.Random, sequences: int, *, distinct: bool, doors: boo
     for sequence in range(sequences):
         numbers = set()
         for name in SOURCES:
-            count = dice.choice((0, 1, 1, 2, 2, 3))
+            count = dice.choice((0, 1, 1, 1, 2, 3))
             days = dice.sample(range(8), count) if distinct else dice.choices(range(8), k=count)
             for day in days:
                 yes = dice.random() < 0.65
