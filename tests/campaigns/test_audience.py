@@ -122,18 +122,18 @@ def test_a_window_is_by_the_persons_own_clock(migrated_database: str) -> None:
     dsn = migrated_database
     approve_templates(dsn, acme())
     now = datetime.now(UTC)
-    subscribe(dsn, 1, time_zone="UTC")
-    subscribe(dsn, 1, first=10, time_zone="Asia/Tokyo")
-    # open for the next minutes in UTC only; midnight would turn start and end round
-    start = (now - timedelta(minutes=1)).time()
-    end = (now + timedelta(minutes=20)).time()
-    if start >= end:
-        start, end = datetime.min.time(), (now + timedelta(minutes=40)).time()
+    # Where it is noon, whenever this runs: a window over midnight would turn start and end round.
+    ahead = 12 - now.hour
+    far = ahead + 9 if ahead <= 5 else ahead - 15  # the same clock, nine hours further
+    subscribe(dsn, 1, time_zone=f"Etc/GMT{-ahead:+d}")
+    subscribe(dsn, 1, first=10, time_zone=f"Etc/GMT{-far:+d}")
+    noon = now + timedelta(hours=ahead)
+    start, end = ((noon + timedelta(minutes=minutes)).time() for minutes in (-1, 20))
     window = {"start": start.isoformat("minutes"), "end": end.isoformat("minutes")}
     planned(dsn, acme(), window=window)
-    here, tokyo = rows(dsn, "select not_before from campaign_message order by subscription_id")
+    here, there = rows(dsn, "select not_before from campaign_message order by subscription_id")
     assert here["not_before"].year == 1970
-    assert timedelta(hours=10) < tokyo["not_before"] - now < timedelta(hours=20)
+    assert timedelta(hours=10) < there["not_before"] - now < timedelta(hours=20)
     short = planned(dsn, acme(), run_key="run-2", window=window, expires_hours=5)
     assert short.excluded == {"outside_window": 1}
 
