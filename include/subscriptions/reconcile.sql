@@ -142,6 +142,7 @@ analyze newcomer (match_key);
 -- down without reading the person's whole story again. Nearly all are; none without :direct.
 create temporary table verdict on commit drop as
 with moved as materialized (
+    -- A record's "no" holds for every number it gave: whom a record has left must not be written without the others.
     select known_subscription_id as person from incoming
     where known_subscription_id is not null and known_subscription_id is distinct from found_id
 ), repeated as materialized (
