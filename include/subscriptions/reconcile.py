@@ -23,13 +23,16 @@ from include.subscriptions.wordings import record_wordings
 logger = logging.getLogger(__name__)
 queries = named_sql(__file__, "reconcile.sql")
 
+NEW = "new"  # the former state of people we had not heard of
+
 
 @dataclass(frozen=True, slots=True)
 class _Pull:
-    """A run to take over: its source, and how many rows it staged."""
+    """A run to take over: its source, how many rows it staged, and whether a "yes" in them has to be confirmed."""
 
     source: str
     staged: int
+    double_opt_in: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +113,12 @@ def _open_runs(
         logger.warning(
             "Lost the staged rows of the runs %s of %s; they will be pulled again", lost, entity.name
         )
-    return {run["id"]: _Pull(run["source"], run["staged"]) for run in found if run["id"] not in lost}, lost
+    pulls = {
+        run["id"]: _Pull(run["source"], run["staged"], run["double_opt_in"])
+        for run in found
+        if run["id"] not in lost
+    }
+    return pulls, lost
 
 
 def _reconcile(
@@ -128,27 +136,15 @@ def _reconcile(
     queries.more_memory(conn)
     projection.queries.prepare(conn)
     last_event = queries.last_event(conn)
-    queries.measure_staging(conn)
-    if queries.is_in_order(conn, runs=ids):
-        queries.look_records_up(conn)
-    queries.collect_changed(conn, entity=name, runs=ids, sources=[pull.source for pull in runs.values()])
-    queries.plan_freely(conn)
-    queries.measure_incoming(conn)
-    changed = {row["sync_run_id"]: row["records"] for row in queries.count_changed(conn)}
-    new = queries.find_newcomers(conn, entity=name, **pads(key))
-    queries.measure_newcomers(conn)
-    queries.identify(conn, direct=direct)
-    queries.measure_verdicts(conn)
-    queries.join_verdicts(conn)
-    queries.part(conn)
-    queries.measure_intricate(conn)
+    changed = _find_news(conn, entity, runs, key, direct=direct)
+    queries.trust_memory(conn)
     erased = queries.reject_erased(conn, entity=name)
     written = queries.prefer_longer_numbers(conn, now=now)
     written += _record(conn, entity)
     queries.recall_stops(conn, entity=name)
     written += queries.spread_withdrawals(conn, entity=name)
     people = _write_direct(conn, entity, now)
-    queries.leave_verdicts(conn)
+    queries.distrust_memory(conn)
     queries.touch(conn)
     projection.measure(conn)
     projection.project(conn, precedence=entity.settings.precedence)
@@ -157,7 +153,7 @@ def _reconcile(
     for change, number in projection.apply(conn, now=now).items():
         people[change] += number
     for row in queries.write_newcomers(conn, entity=name, now=now):
-        people["unknown", row["status"]] += row["people"]
+        people[NEW, row["status"]] += row["people"]
     followed = projection.follow_up(conn, now=now)
     outcomes = _outcomes(conn, runs, changed, last_event)
     queries.close_runs(
@@ -171,11 +167,39 @@ def _reconcile(
     written += sum(people.values()) + sum(followed.values())
     return ReconcileResult(
         "applied",
-        people=_by_outcome(people, new) | followed | {"erased": erased},
+        people=_by_outcome(people) | followed | {"erased": erased},
         outcomes=outcomes,
         rows_written=written,
         guard=figures,
     )
+
+
+def _find_news(
+    conn: psycopg.Connection[Any], entity: Entity, runs: Mapping[int, _Pull], key: bytes, *, direct: bool
+) -> dict[int, int]:
+    """Say in the work tables what the runs bring that is new, and of whom. Changed records by run."""
+    queries.measure_staging(conn)
+    queries.plan_look_ups(conn)
+    queries.collect_changed(
+        conn,
+        entity=entity.name,
+        runs=list(runs),
+        sources=[pull.source for pull in runs.values()],
+        to_confirm=[pull.double_opt_in for pull in runs.values()],
+        **pads(key),
+    )
+    queries.plan_freely(conn)
+    queries.measure_incoming(conn)
+    queries.set_apart(conn, entity=entity.name, direct=direct)
+    queries.measure_apart(conn)
+    queries.find_plain_newcomers(conn)
+    queries.find_newcomers(conn, entity=entity.name)
+    queries.measure_newcomers(conn)
+    queries.identify(conn, direct=direct)
+    queries.measure_news(conn)
+    queries.part(conn)
+    queries.measure_intricate(conn)
+    return {row["sync_run_id"]: row["records"] for row in queries.count_changed(conn)}
 
 
 def _record(conn: psycopg.Connection[Any], entity: Entity) -> int:
@@ -194,7 +218,7 @@ def _write_direct(conn: psycopg.Connection[Any], entity: Entity, now: datetime) 
     for row in queries.apply_direct(conn, now=now):
         people[row["was"], row["became"]] += row["people"]
     for row in queries.write_direct_newcomers(conn, entity=entity.name, now=now):
-        people["unknown", row["status"]] += row["people"]
+        people[NEW, row["status"]] += row["people"]
     return people
 
 
@@ -218,8 +242,9 @@ def _outcomes(
     return outcomes
 
 
-def _by_outcome(people: Mapping[tuple[str, str], int], new: int) -> dict[str, int]:
-    counts: defaultdict[str, int] = defaultdict(int, {"new": new})
+def _by_outcome(people: Mapping[tuple[str, str], int]) -> dict[str, int]:
+    counts: defaultdict[str, int] = defaultdict(int, {"new": 0})
     for (was, became), number in people.items():
+        counts["new"] += number if was == NEW else 0
         counts[became if was != became else "updated"] += number
     return dict(counts)

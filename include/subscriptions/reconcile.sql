@@ -5,7 +5,7 @@ select pg_advisory_xact_lock(hashtextextended('reconcile:' || :entity, 0));
 -- name: open_runs(entity, states)
 -- The pulls to take over, oldest first, and whether their rows are still there: a crash empties the unlogged table, wholly.
 -- Locks the runs.
-select r.id, r.source, r.state, r.staged,
+select r.id, r.source, r.state, r.staged, r.double_opt_in,
        r.staged > 0 and not exists (select from optin_staging s where s.sync_run_id = r.id) as is_lost
 from sync_run r
 where r.entity = :entity and r.state = any (:states::text[])
@@ -30,53 +30,51 @@ on conflict do nothing;
 select wording_id, language, wording, privacy_notice from consent_wording where entity = :entity;
 
 -- name: more_memory()#
--- For this session: a million records are hashed, and a hundred thousand changes kept, without going to disk.
+-- For this session: a million records are hashed, and a million newcomers kept, without going to disk. Temporary tables take
+-- no more of their memory than they fill.
 set work_mem = '128MB';
-set temp_buffers = '128MB';
+set temp_buffers = '512MB';
 -- Enough to tell few from many, which is all that the plans need, and ten times as quick.
 set default_statistics_target = 10;
 
 -- name: measure_staging()#
 -- Rows come and go too fast for the server's own statistics, and a plan made for a few is no plan for a million. Only what
--- the plan depends on is asked for: all columns take three times as long. Without `record_id` PostgreSQL fears that all rows
--- fall into a few buckets, hashes five million records instead of them, and writes those to disk (18: 6 s instead of 2).
+-- the plan depends on is asked for: all columns take three times as long.
 analyze optin_staging (sync_run_id, record_id);
 
--- name: is_in_order(runs)$
--- Whether neighbours in staging are neighbours in the index of records: nearly always the next id is the greater one, or nearly
--- always the lesser. Told from a sample. Read only.
-select abs(avg(is_greater::integer) - 0.5) > 0.4
-from (
-    select lead(record_id) over (order by ctid) > record_id as is_greater
-    from optin_staging tablesample system (1)
-    where sync_run_id = any (:runs::bigint[])
-) neighbours;
-
--- name: look_records_up()#
--- For records that come in the order of an index: what is read next is in memory already, and a million look-ups take 1.6 s
--- where hashing them takes 2.3 s. In random order they would take 3.3 s. The server knows the order of a table's rows for no
--- more than one whole column, and nothing of hashes larger than the processor's cache.
+-- name: plan_look_ups()#
+-- Records and people are looked up by their indexes. They mostly come in the order of their ids, and what is read next is in
+-- memory already; a hash of millions is larger than the processor's cache, and waits for memory at every step (a million
+-- records of five million: 1.6 s, hashed 2.3 s; in no order both take about the same). On all processors, even where every
+-- row is handed over: a million newcomers take 2.5 s instead of 4.
 set local enable_hashjoin = off;
 set local enable_mergejoin = off;
+set local parallel_tuple_cost = 0.01;
 
 -- name: plan_freely()#
--- The end of `look_records_up`.
+-- The end of `plan_look_ups`.
 set local enable_hashjoin to default;
 set local enable_mergejoin to default;
+set local parallel_tuple_cost to default;
 
--- name: collect_changed(entity, runs, sources)!
+-- name: collect_changed(entity, runs, sources, to_confirm, opad, ipad)!
 -- The staged records that say something their source had not said before, each with the person it speaks of if we have
 -- them. In most runs few do; and most of those keep their number, so that only the others are looked up.
 -- `is_plain`: nothing but the newest version of a record that has only ever spoken of this one person.
--- :sources are those of the :runs. Given, rather than joined, so that the index is asked for all three columns at once.
+-- `person_hash`: where the number is new to the entity.
+-- :sources are those of the :runs, :to_confirm whether a "yes" of theirs has to be confirmed. Given, rather than joined: that
+-- takes a quarter of the time, and the index is asked for all three columns at once.
 create temporary table incoming on commit drop as
-select r.source, s.record_id, s.phone, s.match_key, s.country, s.time_zone, s.consent, s.timed, s.occurred_at, s.record_at,
+select (:sources::text[])[array_position(:runs::bigint[], s.sync_run_id)] as source,
+       s.record_id, s.phone, s.match_key, s.country, s.time_zone, s.consent, s.timed, s.occurred_at, s.record_at,
        s.language, s.attributes, hashtextextended(s.phone, 0) as phone_key,
-       hashtextextended(s.record_id, hashtextextended(r.source, 0)) as record_key,
-       s.sync_run_id, r.double_opt_in,
+       hashtextextended(s.record_id, hashtextextended((:sources::text[])[array_position(:runs::bigint[], s.sync_run_id)], 0)) as record_key, s.sync_run_id,
+       s.consent and (:to_confirm::boolean[])[array_position(:runs::bigint[], s.sync_run_id)] as needs_confirmation,
        k.ctid as known_at, k.subscription_id as known_subscription_id, k.phone_key as known_phone_key,
        k.withdrawn_at as known_withdrawn_at, k.spoke_of as known_spoke_of, k.consent as known_consent,
-       s.timed and s.record_id <> '' and s.phone is not null and not (s.consent and r.double_opt_in) and (
+       s.timed and s.record_id <> '' and s.phone is not null
+       and not (s.consent and (:to_confirm::boolean[])[array_position(:runs::bigint[], s.sync_run_id)])
+       and (
            k.source is null
            or k.phone_key = hashtextextended(s.phone, 0) and k.subscription_id is not null
               and k.withdrawn_at is null and k.spoke_of = '{}'
@@ -84,13 +82,14 @@ select r.source, s.record_id, s.phone, s.match_key, s.country, s.time_zone, s.co
                            > (k.record_at, k.occurred_at, not k.consent, k.attributes, coalesce(k.language, '')), false)
        ) as is_plain,
        coalesce(k.occurred_at = s.occurred_at and k.consent = s.consent, false) as is_known_event,
-       case when k.phone_key = hashtextextended(s.phone, 0) then k.subscription_id
-            else (select p.id from subscription p where p.entity = :entity and p.match_key = s.match_key)
-       end as found_id
+       coalesce(p.id, case when k.phone_key = hashtextextended(s.phone, 0) then k.subscription_id end) as found_id,
+       case when p.id is null and (k.phone_key = hashtextextended(s.phone, 0) and k.subscription_id is not null) is not true
+            then sha256(:opad::bytea || sha256(:ipad::bytea || convert_to(s.match_key, 'UTF8'))) end as person_hash
 from optin_staging s
-join sync_run r on r.id = s.sync_run_id
 left join source_record k on k.record_id = s.record_id and k.entity = :entity
                          and k.source = (:sources::text[])[array_position(:runs::bigint[], s.sync_run_id)]
+left join subscription p on p.entity = :entity
+                        and p.match_key = case when (k.phone_key = hashtextextended(s.phone, 0)) is not true then s.match_key end
 where s.sync_run_id = any (:runs::bigint[])
   -- Nearly all say what they said: decided first.
   and (k.consent = s.consent and k.occurred_at = s.occurred_at and k.record_at >= s.record_at
@@ -108,88 +107,112 @@ where s.sync_run_id = any (:runs::bigint[])
               and k.phone_key = hashtextextended(s.phone, 0)
               and k.attributes = s.attributes
               and k.language is not distinct from s.language
-      end, false));
-
--- name: find_newcomers(opad, ipad, entity)!
--- One row per number that is new to the entity, with the id it will have. Whoever was erased stays away (C11). The longer
--- way to write a number is the one that is messaged where two are the same mobile (Brazil).
-create temporary table newcomer on commit drop as
-select nextval('subscription_id_seq') as id, n.*,
-       exists (select from suppression x where x.entity = :entity and x.person_hash = n.person_hash) as is_suppressed
-from (
-    select distinct on (match_key) phone, match_key, country, time_zone,
-           sha256(:opad::bytea || sha256(:ipad::bytea || convert_to(match_key, 'UTF8'))) as person_hash
-    from incoming
-    where match_key is not null and found_id is null
-    order by match_key, length(phone) desc, phone
-) n
-where not exists (
-    select from suppression x where x.entity = :entity and x.person_hash = n.person_hash and x.reason = 'erased'
-);
+      end, false))
 
 -- name: measure_incoming()#
 -- Nobody else counts a temporary table's rows. Only what the plans depend on.
-analyze incoming (found_id, match_key);
+analyze incoming (found_id, person_hash, match_key);
+
+-- name: set_apart(entity, direct)!
+-- The changed records of people who are new and about whom there is more to say than one plain record does (by their place in
+-- `incoming`, which is not copied): hardly any; all without :direct. The others are written as they are.
+create temporary table apart on commit drop as
+with repeated_record as materialized (
+    -- Where a record comes twice, it is of one person twice, or has moved. By a hash, which takes half of the time; two
+    -- records that share one go the long way. So do two numbers.
+    select record_key from incoming where known_at is null group by record_key having count(*) > 1
+), repeated_number as materialized (
+    select hashtextextended(match_key, 0) as number_key from incoming where person_hash is not null group by 1 having count(*) > 1
+)
+select i.ctid as place
+from incoming i
+left join suppression x on x.entity = :entity and x.person_hash = i.person_hash
+where i.person_hash is not null
+  and (not :direct or not i.is_plain or x.person_hash is not null
+       or i.record_key in (select record_key from repeated_record)
+       or hashtextextended(i.match_key, 0) in (select number_key from repeated_number));
+
+-- name: measure_apart()#
+-- As above.
+analyze apart;
+
+-- name: find_plain_newcomers()!
+-- The others, with the ids they will have.
+create temporary table plain_newcomer on commit drop as
+select nextval('subscription_id_seq') as id, nextval('consent_event_id_seq') as event_id, i.source, i.record_id, i.phone, i.match_key,
+       i.country, i.time_zone, i.consent, i.occurred_at, i.record_at, i.language, i.attributes, i.phone_key, i.sync_run_id,
+       i.person_hash
+from incoming i
+where i.person_hash is not null and not exists (select from apart a where a.place = i.ctid);
+
+-- name: find_newcomers(entity)!
+-- One row per number of those set apart, with the id that the person will have. Whoever was erased stays away (C11). The
+-- longer way to write a number is the one that is messaged where two are the same mobile (Brazil).
+create temporary table newcomer on commit drop as
+select nextval('subscription_id_seq') as id, n.*
+from (
+    select distinct on (i.match_key) i.phone, i.match_key, i.country, i.time_zone, i.person_hash
+    from apart a
+    join incoming i on i.ctid = a.place
+    where not exists (
+        select from suppression x where x.entity = :entity and x.person_hash = i.person_hash and x.reason = 'erased'
+    )
+    order by i.match_key, length(i.phone) desc, i.phone
+) n;
 
 -- name: measure_newcomers()#
 -- As above.
 analyze newcomer (match_key);
 
 -- name: identify(direct)!
--- Every changed record (by its place in `incoming`, which is not copied) with its person: null for a withdrawal without a
--- number, and for the erased. In the order of the people, so that what is written next goes through tables and indexes once.
+-- All other changed records with their person: null for a withdrawal without a number, and for the erased. In the order of the
+-- people, so that what is written next goes through tables and indexes once.
 -- `is_direct`: the only news of its person, and plain; nobody else's news is in the same record. Such news can be written
 -- down without reading the person's whole story again. Nearly all are; none without :direct.
-create temporary table verdict on commit drop as
+create temporary table news on commit drop as
 with moved as materialized (
     -- A record's "no" holds for every number it gave: whom a record has left must not be written without the others.
     select known_subscription_id as person from incoming
     where known_subscription_id is not null and known_subscription_id is distinct from found_id
-), repeated as materialized (
-    -- Of new records: where a known one comes twice, it is of one person twice, or has moved. By a hash, which takes half of
-    -- the time; two records that share one go the long way.
-    select record_key from incoming where known_at is null group by record_key having count(*) > 1
 ), named as (
-    select i.ctid as place, coalesce(i.found_id, n.id) as subscription_id, n.person_hash, i.is_known_event,
-           i.found_id is not null as is_known,
-           i.is_plain and i.record_key not in (select record_key from repeated)
-           and case when i.found_id is null then not n.is_suppressed
-                    else i.known_at is not null and i.found_id not in (select person from moved)
-               end as is_plain
+    select i.*, i.found_id as subscription_id,
+           i.is_plain and i.known_at is not null and i.found_id not in (select person from moved) as is_faithful
     from incoming i
-    left join newcomer n on i.found_id is null and n.match_key = i.match_key
+    where i.person_hash is null
+    union all
+    select i.*, n.id, false
+    from apart a
+    join incoming i on i.ctid = a.place
+    left join newcomer n using (match_key)
 ), judged as (
-    select *, :direct and is_plain and lag(subscription_id) over neighbours is distinct from subscription_id
-              and lead(subscription_id) over neighbours is distinct from subscription_id as is_direct
+    select *, coalesce(:direct and is_faithful and lag(subscription_id) over neighbours is distinct from subscription_id
+                       and lead(subscription_id) over neighbours is distinct from subscription_id, false) as is_direct
     from named
     window neighbours as (order by subscription_id)
 )
-select place, subscription_id, person_hash, is_known, coalesce(is_direct, false) as is_direct,
-       case when is_direct and not is_known_event then nextval('consent_event_id_seq') end as event_id
+select *, case when is_direct and not is_known_event then nextval('consent_event_id_seq') end as event_id
 from judged
 order by subscription_id;
 
--- name: measure_verdicts()#
+-- name: measure_news()#
 -- Nobody else counts a temporary table's rows.
-analyze verdict (subscription_id, is_direct);
-
--- name: join_verdicts()#
--- The changed records and what is known of them. From here on rows are fetched by their places, in memory: that is cheap.
-create temporary view identified as
-select i.*, v.subscription_id, v.person_hash, v.is_direct, v.event_id, r.collection_point, r.method, r.wording_id
-from verdict v
-join incoming i on i.ctid = v.place
-join sync_run r on r.id = i.sync_run_id;
-set local random_page_cost = 0.05;
+analyze news (subscription_id, is_direct, event_id);
 
 -- name: part()!
--- All other news, by itself: mostly there is little of it, and whoever looks for it need not read the rest.
+-- What is not direct, by itself: mostly there is little of it, and whoever looks for it need not read the rest.
 create temporary table intricate on commit drop as
-select * from identified where not is_direct;
+select n.*, r.collection_point, r.method, r.wording_id
+from news n
+join sync_run r on r.id = n.sync_run_id
+where not n.is_direct;
 
 -- name: measure_intricate()#
 -- Nobody else counts a temporary table's rows.
 analyze intricate (subscription_id);
+
+-- name: trust_memory()#
+-- What is fetched from here on, by its place or in the order of its ids, was read a moment ago.
+set local random_page_cost = 0.05;
 
 -- name: reject_erased(entity)!
 -- Records of people who were erased are not taken again, and it is told.
@@ -206,7 +229,7 @@ update subscription p
 set phone = i.phone, updated_at = :now
 from (
     select distinct on (subscription_id) subscription_id, phone
-    from identified
+    from news
     where left(phone, 3) in ('+52', '+54', '+55')
     order by subscription_id, length(phone) desc, phone
 ) i
@@ -220,11 +243,18 @@ insert into consent_event (id, subscription_id, action, occurred_at, source, sou
                            wording_id, wording_language, sync_run_id)
 overriding system value
 select i.event_id, i.subscription_id, case when i.consent then 'grant' else 'withdraw' end, i.occurred_at, i.source, i.record_id,
-       i.collection_point, i.method, case when i.consent then i.wording_id end,
+       r.collection_point, r.method, case when i.consent then r.wording_id end,
        case when i.consent then coalesce(w.language, :default_language) end, i.sync_run_id
-from identified i
-left join consent_wording w on w.entity = :entity and w.wording_id = i.wording_id and w.language = i.language
-where i.is_direct and i.event_id is not null;
+from (
+    select event_id, subscription_id, consent, occurred_at, source, record_id, language, sync_run_id
+    from news
+    where event_id is not null
+    union all
+    select event_id, id, consent, occurred_at, source, record_id, language, sync_run_id
+    from plain_newcomer
+) i
+join sync_run r on r.id = i.sync_run_id
+left join consent_wording w on w.entity = :entity and w.wording_id = r.wording_id and w.language = i.language;
 
 -- name: add_events(default_language, entity)!
 -- The ledger's new rows for all other news. An event that is known is left alone, so a record may come any number of times.
@@ -232,7 +262,7 @@ insert into consent_event (subscription_id, action, occurred_at, source, source_
                            wording_id, wording_language, needs_confirmation, sync_run_id)
 select i.subscription_id, case when i.consent then 'grant' else 'withdraw' end, i.occurred_at, i.source, i.record_id,
        i.collection_point, i.method, case when i.consent then i.wording_id end,
-       case when i.consent then coalesce(w.language, :default_language) end, i.consent and i.double_opt_in, i.sync_run_id
+       case when i.consent then coalesce(w.language, :default_language) end, i.needs_confirmation, i.sync_run_id
 from intricate i
 left join consent_wording w on w.entity = :entity and w.wording_id = i.wording_id and w.language = i.language
 where i.subscription_id is not null
@@ -263,17 +293,16 @@ on conflict do nothing;
 update source_record k
 set record_at = i.record_at, occurred_at = i.occurred_at, consent = i.consent, language = i.language, attributes = i.attributes,
     withdrawn_at = case when not i.consent then i.occurred_at end
-from identified i
-where k.ctid = i.known_at and i.is_direct and i.known_at is not null;
+from news i
+where k.ctid = i.known_at and i.is_direct;
 
 -- name: add_records(entity)!
--- What a source says about a record that is new, for direct news.
+-- What the sources say of people who are new, for direct news.
 insert into source_record (entity, source, record_id, subscription_id, record_at, occurred_at, consent, phone_key, language,
                            attributes, withdrawn_at)
-select :entity, source, record_id, subscription_id, record_at, occurred_at, consent, phone_key, language, attributes,
+select :entity, source, record_id, id, record_at, occurred_at, consent, phone_key, language, attributes,
        case when not consent then occurred_at end
-from identified
-where is_direct and known_at is null;
+from plain_newcomer;
 
 -- name: remember_records(entity)!
 -- What each source last said about each record, for all other news: the newest version wins, whatever order they come in.
@@ -354,8 +383,8 @@ with applied as (
         reachability = case when p.reachability = 'unreachable' and i.event_id is not null and i.consent
                                  and i.occurred_at > p.reachability_at then 'unknown' else p.reachability end,
         updated_at = :now
-    from identified i
-    where i.is_direct and i.found_id is not null
+    from news i
+    where i.is_direct
       and p.id = i.subscription_id and p.records = 1
       and p.status = case when i.known_consent then 'subscribed' else 'unsubscribed' end
       and (i.event_id is null or i.occurred_at > p.status_at and (i.known_consent or not i.consent))
@@ -364,8 +393,8 @@ with applied as (
               i.known_consent as was, p.status as became, p.status_at
 ), left_over as (
     insert into touched (subscription_id)
-    select v.subscription_id from verdict v
-    where v.is_direct and v.is_known and not exists (select from applied a where a.id = v.subscription_id)
+    select n.subscription_id from news n
+    where n.is_direct and not exists (select from applied a where a.id = n.subscription_id)
     on conflict do nothing
 ), noted as (
     insert into spoken (entity, person_hash, source, status, status_at)
@@ -380,21 +409,21 @@ with added as (
     insert into subscription (id, entity, phone, match_key, person_hash, country, time_zone, status, status_at,
                               consent_event_id, attributes, language, records, created_at, updated_at)
     overriding system value
-    select subscription_id, :entity, phone, match_key, person_hash, country, time_zone,
-           case when consent then 'subscribed' else 'unsubscribed' end, occurred_at, event_id, attributes, language, 1, :now, :now
-    from identified
-    where is_direct and found_id is null
+    select id, :entity, phone, match_key, person_hash, country, time_zone,
+           case when consent then 'subscribed' else 'unsubscribed' end, occurred_at, event_id, attributes, language, 1,
+           :now, :now
+    from plain_newcomer
     returning status
 ), noted as (
     insert into spoken (entity, person_hash, source, status, status_at)
     select :entity, person_hash, source, 'unsubscribed', occurred_at
-    from identified
-    where is_direct and found_id is null and not consent
+    from plain_newcomer
+    where not consent
 )
 select status, count(*) as people from added group by status;
 
--- name: leave_verdicts()#
--- What is read next is in tables again.
+-- name: distrust_memory()#
+-- The end of `trust_memory`.
 set local random_page_cost to default;
 
 -- name: write_newcomers(entity, now)

@@ -10,8 +10,8 @@ import pytest
 from psycopg.rows import dict_row
 
 from include.subscriptions import rebuild, withdraw
-from include.subscriptions.reconcile import queries
 from tests.subscriptions.test_rules import BEGIN, BRAND, NOW, STATES, Said, Store, decided, deliver_files
+from tests.support.optins import write_csv
 
 ONE = "+32470000000"
 
@@ -118,31 +118,23 @@ def test_a_no_and_a_move_of_one_record_in_one_pull_meet(store: Store, moved_on_d
     }, "a record's no holds for every number it gave, unless a newer yes came with one of them"
 
 
-RISING = list(range(100_000))
-
-
-@pytest.mark.parametrize(
-    ("ids", "how"),
-    [
-        (RISING, "ids in order"),
-        (RISING[::-1], "ids in order"),
-        ([number for start in range(50) for number in RISING[start::50]], "ids in order"),
-        (random.Random(7).sample(RISING, len(RISING)), "ids in no order"),
-    ],
-    ids=["rising", "falling", "in runs", "shuffled"],
-)
-def test_records_are_looked_up_one_by_one_where_their_ids_come_in_order(
-    store: Store, ids: list[int], how: str
+def test_new_people_with_more_to_say_are_told_apart_at_once(
+    store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
-    store.execute(
-        """insert into optin_staging (sync_run_id, record_id, consent, timed, occurred_at, record_at, attributes)
-           select 1, 'r' || n, true, true, now(), now(), jsonb_build_object('name', repeat('An', 20))
-           from unnest(%s::integer[]) n""",
-        ids,
-    )
-    with psycopg.connect(store.dsn, row_factory=dict_row) as conn:
-        assert queries.is_in_order(conn, runs=[1]) is (how == "ids in order")
-        assert queries.is_in_order(conn, runs=[2]) is None, "of few rows nothing is known"
+    """Otherwise the ledger's keys would refuse them, and everybody's news would be written the long way."""
+    said, moved = row(2, "yes", 1), (row(2, "yes", 2)[0], *row(5, "yes", 2)[1:])
+    other_record_of_0 = ("another", *row(0, "no", 2)[1:])
+    write_csv(store.folder / "shop.csv", [row(0, "yes", 1), other_record_of_0, row(1, "yes", 1), said])
+    store.pull(BRAND, "shop")
+    write_csv(store.folder / "shop.csv", [row(1, "yes", 1), row(1, "no", 3), moved, row(4, "yes", 1)])
+    store.pull(BRAND, "shop")
+    result = store.reconcile(BRAND)
+    assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == []
+    states = {0: "unsubscribed", 1: "unsubscribed", 2: "expired", 4: "subscribed", 5: "subscribed"}
+    assert store.people() == {row(place, "yes", 1)[1]: state for place, state in states.items()}
+    assert result.people["new"] == 5
+    assert [run["changed"] for run in result.outcomes.values()] == [4, 4]
+    assert store.value("select count(*) from consent_event") == 7, "one yes of record 1 came twice"
 
 
 def test_the_guard_counts_what_is_written_directly(store: Store) -> None:
