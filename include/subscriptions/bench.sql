@@ -34,6 +34,10 @@ insert into floor_people select * from subscription;
 alter table floor_people add primary key (match_key);
 create unlogged table floor_staging (like optin_staging);
 
+-- name: empty_floor()#
+-- The same rows as the other way, no more.
+truncate floor_staging;
+
 -- name: merge_floor()!
 -- One MERGE that leaves unchanged rows alone.
 merge into floor_people p
