@@ -60,6 +60,16 @@ class SqlOptions(SourceOptions):
         return self
 
 
+PAGING: Mapping[str, str] = {
+    "page_parameter": "page_number",
+    "first_page": "page_number",
+    "offset_parameter": "offset",
+    "cursor_parameter": "cursor",
+    "cursor": "cursor",
+    "next_link": "next_link",
+}  # what only one way of paging reads
+
+
 class ListingOptions(SourceOptions):
     """How an API lists."""
 
@@ -75,6 +85,14 @@ class ListingOptions(SourceOptions):
     cursor_parameter: Text | None = None
     cursor: Text | None = None
     next_link: Text | None = None
+
+    @model_validator(mode="after")
+    def _of_this_paging(self) -> Self:
+        paging = self.paging or "none"
+        for name, way in PAGING.items():
+            if getattr(self, name) is not None and way != paging:
+                raise ValueError(f"`{name}` is of `paging: {way}`, and this is `paging: {paging}`")
+        return self
 
 
 class HttpOptions(ListingOptions):

@@ -69,6 +69,12 @@ def whatsapp(*arguments: str, **variables: str) -> Result:
             "options: {page_parameter: , path:",
             "nothing behind",
         ),
+        (
+            "sources/preference_centre.yaml",
+            "options: {path:",
+            "options: {offset_parameter: from, path:",
+            "`offset_parameter` is of `paging: offset`",
+        ),
         ("entity.yaml", "default_region: BE", "default_region: Belgium", "default_region"),
         ("entity.yaml", "label: Acme Outdoor", "label: Acme: Outdoor", "Not valid YAML"),
     ],
