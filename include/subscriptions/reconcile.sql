@@ -128,7 +128,7 @@ select i.ctid as place
 from incoming i
 left join suppression x on x.entity = :entity and x.person_hash = i.person_hash
 where i.person_hash is not null
-  and (not :direct or not i.is_plain or x.person_hash is not null
+  and (not :direct or i.is_plain is not true or x.person_hash is not null
        or i.record_key in (select record_key from repeated_record)
        or hashtextextended(i.match_key, 0) in (select number_key from repeated_number));
 
@@ -272,12 +272,21 @@ where i.subscription_id is not null
 on conflict do nothing;
 
 -- name: recall_stops(entity)!
--- Somebody said STOP to us before any source knew the number: that is their first word, as old as it is.
-insert into consent_event (subscription_id, action, occurred_at, source, source_record_id, method)
-select n.id, 'withdraw', x.said_at, x.source, 'suppression', 'keyword'
-from newcomer n
-join suppression x on x.entity = :entity and x.person_hash = n.person_hash and x.reason = 'opted_out'
-on conflict do nothing;
+-- Somebody said STOP to us before any source knew the number: that is their first word, as old as it is. Whoever said it since
+-- they were looked up, and is written already, is judged again.
+with stranger as (
+    select id, person_hash from newcomer
+    union all
+    select id, person_hash from plain_newcomer
+), recalled as (
+    insert into consent_event (subscription_id, action, occurred_at, source, source_record_id, method)
+    select n.id, 'withdraw', x.said_at, x.source, 'suppression', 'keyword'
+    from stranger n
+    join suppression x on x.entity = :entity and x.person_hash = n.person_hash and x.reason = 'opted_out'
+    on conflict do nothing
+    returning subscription_id
+)
+insert into touched (subscription_id) select subscription_id from recalled on conflict do nothing;
 
 -- name: touch()!
 -- Whose story is to be read again: the people these records speak of now, and those they spoke of before.

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import random
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import psycopg
 import pytest
 from psycopg.rows import dict_row
 
+from include.privacy import erase
 from include.subscriptions import rebuild, withdraw
+from include.subscriptions.suppression import person_hash
 from tests.subscriptions.test_rules import BEGIN, BRAND, NOW, STATES, Said, Store, decided, deliver_files
-from tests.support.optins import write_csv
+from tests.support.optins import KEY, write_csv
 
 ONE = "+32470000000"
 
@@ -135,6 +139,41 @@ def test_new_people_with_more_to_say_are_told_apart_at_once(
     assert result.people["new"] == 5
     assert [run["changed"] for run in result.outcomes.values()] == [4, 4]
     assert store.value("select count(*) from consent_event") == 7, "one yes of record 1 came twice"
+
+
+def test_a_record_of_an_erased_person_that_names_somebody_else_is_news_like_any_other(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    store.sync(BRAND, [row(0, "yes", 1)])
+    erase("brand", source="shop", record_id="0", actor="tests", dsn=store.dsn, now=NOW)
+    store.sync(BRAND, [("0", *row(1, "yes", 2)[1:]), row(2, "yes", 2)])
+    assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == []
+    assert list(store.people().values()).count("subscribed") == 2
+
+
+def test_a_strangers_stop_during_the_reconcile_that_brings_the_number_counts(store: Store) -> None:
+    write_csv(store.folder / "shop.csv", [row(0, "yes", 1), row(1, "yes", 1)])
+    store.pull(BRAND, "shop")
+    with ThreadPoolExecutor(1) as pool, psycopg.connect(store.dsn) as other:
+        other.execute(
+            "lock table source_record in share mode"
+        )  # whoever is new is known by then, and not yet written
+        running = pool.submit(store.reconcile, BRAND)
+        waiting = """select count(*) from pg_stat_activity
+                     where application_name = 'reconcile brand' and wait_event_type = 'Lock'"""
+        while not store.value(waiting):
+            time.sleep(0.02)
+        other.execute(
+            "insert into suppression (entity, person_hash, reason, source, said_at) "
+            "values ('brand', %s, 'opted_out', 'whatsapp', %s)",
+            [person_hash(KEY, ONE), BEGIN + timedelta(days=3)],
+        )
+        other.commit()
+        running.result()
+    assert store.people() == {ONE: "unsubscribed", row(1, "yes", 1)[1]: "subscribed"}
+    assert store.value("select count(*) from consent_event where action = 'withdraw'") == 1
+    with psycopg.connect(store.dsn, row_factory=dict_row) as conn:
+        assert rebuild(conn, BRAND, now=NOW) == 0
 
 
 def test_the_guard_counts_what_is_written_directly(store: Store) -> None:
