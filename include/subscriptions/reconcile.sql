@@ -65,15 +65,14 @@ set local parallel_tuple_cost to default;
 -- :sources are those of the :runs, :to_confirm whether a "yes" of theirs has to be confirmed. Given, rather than joined: that
 -- takes a quarter of the time, and the index is asked for all three columns at once.
 create temporary table incoming on commit drop as
-select (:sources::text[])[array_position(:runs::bigint[], s.sync_run_id)] as source,
-       s.record_id, s.phone, s.match_key, s.country, s.time_zone, s.consent, s.timed, s.occurred_at, s.record_at,
-       s.language, s.attributes, hashtextextended(s.phone, 0) as phone_key,
-       hashtextextended(s.record_id, hashtextextended((:sources::text[])[array_position(:runs::bigint[], s.sync_run_id)], 0)) as record_key, s.sync_run_id,
-       s.consent and (:to_confirm::boolean[])[array_position(:runs::bigint[], s.sync_run_id)] as needs_confirmation,
+select r.source, s.record_id, s.phone, s.match_key, s.country, s.time_zone, s.consent, s.timed, s.occurred_at, s.record_at,
+       s.language, s.attributes, s.sync_run_id, hashtextextended(s.phone, 0) as phone_key,
+       hashtextextended(s.record_id, hashtextextended(r.source, 0)) as record_key,
+       s.consent and r.to_confirm as needs_confirmation,
        k.ctid as known_at, k.subscription_id as known_subscription_id, k.phone_key as known_phone_key,
        k.withdrawn_at as known_withdrawn_at, k.spoke_of as known_spoke_of, k.consent as known_consent,
        s.timed and s.record_id <> '' and s.phone is not null
-       and not (s.consent and (:to_confirm::boolean[])[array_position(:runs::bigint[], s.sync_run_id)])
+       and not (s.consent and r.to_confirm)
        and (
            k.source is null
            or k.phone_key = hashtextextended(s.phone, 0) and k.subscription_id is not null
@@ -86,8 +85,11 @@ select (:sources::text[])[array_position(:runs::bigint[], s.sync_run_id)] as sou
        case when p.id is null and (k.phone_key = hashtextextended(s.phone, 0) and k.subscription_id is not null) is not true
             then sha256(:opad::bytea || sha256(:ipad::bytea || convert_to(s.match_key, 'UTF8'))) end as person_hash
 from optin_staging s
-left join source_record k on k.record_id = s.record_id and k.entity = :entity
-                         and k.source = (:sources::text[])[array_position(:runs::bigint[], s.sync_run_id)]
+cross join lateral (
+    select (:sources::text[])[array_position(:runs::bigint[], s.sync_run_id)] as source,
+           (:to_confirm::boolean[])[array_position(:runs::bigint[], s.sync_run_id)] as to_confirm
+) r
+left join source_record k on k.record_id = s.record_id and k.source = r.source and k.entity = :entity
 left join subscription p on p.entity = :entity
                         and p.match_key = case when (k.phone_key = hashtextextended(s.phone, 0)) is not true then s.match_key end
 where s.sync_run_id = any (:runs::bigint[])
@@ -139,8 +141,8 @@ analyze apart;
 -- name: find_plain_newcomers()!
 -- The others, with the ids they will have.
 create temporary table plain_newcomer on commit drop as
-select nextval('subscription_id_seq') as id, nextval('consent_event_id_seq') as event_id, i.source, i.record_id, i.phone, i.match_key,
-       i.country, i.time_zone, i.consent, i.occurred_at, i.record_at, i.language, i.attributes, i.phone_key, i.sync_run_id,
+select nextval('subscription_id_seq') as id, nextval('consent_event_id_seq') as event_id, i.source, i.record_id, i.phone,
+       i.match_key, i.country, i.time_zone, i.consent, i.occurred_at, i.record_at, i.language, i.attributes, i.phone_key, i.sync_run_id,
        i.person_hash
 from incoming i
 where i.person_hash is not null and not exists (select from apart a where a.place = i.ctid);

@@ -155,9 +155,8 @@ def test_a_strangers_stop_during_the_reconcile_that_brings_the_number_counts(sto
     write_csv(store.folder / "shop.csv", [row(0, "yes", 1), row(1, "yes", 1)])
     store.pull(BRAND, "shop")
     with ThreadPoolExecutor(1) as pool, psycopg.connect(store.dsn) as other:
-        other.execute(
-            "lock table source_record in share mode"
-        )  # whoever is new is known by then, and not yet written
+        # At this table whoever is new is known, and not yet written.
+        other.execute("lock table source_record in share mode")
         running = pool.submit(store.reconcile, BRAND)
         waiting = """select count(*) from pg_stat_activity
                      where application_name = 'reconcile brand' and wait_event_type = 'Lock'"""
